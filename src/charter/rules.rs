@@ -1,0 +1,415 @@
+//! The ordered table of rules, and the settings of each.
+//!
+//! The order is the order in which [`RuleName::ALL`] lists them: what the envelope alone decides comes first, so that a
+//! message that is refused anyway never has its content looked at.
+
+use crate::message::address::Address;
+use crate::message::edit::SignedPolicy;
+
+use super::{Clause, Mode};
+
+macro_rules! closed_list {
+    ($(#[$outer:meta])* $name:ident { $($(#[doc = $help:literal])+ $variant:ident = $text:literal,)+ }) => {
+        $(#[$outer])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[doc = $help])+ $variant,)+ }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The stable name, as files and records write it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// One sentence for people.
+            #[must_use]
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($help),+).trim_ascii()),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = ();
+            fn from_str(text: &str) -> Result<Self, ()> {
+                Self::ALL.iter().copied().find(|v| v.as_str() == text).ok_or(())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use closed_list; // reason codes and finding details are closed lists too
+
+closed_list! {
+    /// The rules, in the order in which they are asked.
+    RuleName {
+        /// A recipient's mailbox is deactivated.
+        RecipientState = "recipient-state",
+        /// The sender, the list or the charter is suspended, or the flood breaker is open.
+        Stop = "stop",
+        /// The local day is inside the period.
+        Period = "period",
+        /// The sender is on the register for this list, proven, and has adhered.
+        Sender = "sender",
+        /// From, envelope sender and authenticated identity agree.
+        Identity = "identity",
+        /// The message answers list mail and is sent back to the list.
+        Reply = "reply",
+        /// The list stands alone among the recipients, and their number is within limits.
+        Recipients = "recipients",
+        /// The size of the message is within limits.
+        Size = "size",
+        /// The sender's quota is not used up.
+        Quota = "quota",
+        /// All mail programs would read the message's structure alike.
+        Structure = "structure",
+        /// The message carries nothing but its text.
+        Attachments = "attachments",
+        /// The message is not an e-petition.
+        Petition = "petition",
+        /// The message is not a chain letter.
+        ChainLetter = "chain-letter",
+        /// Near-identical messages are not sent in number.
+        Copies = "copies",
+        /// The message does not report on its readers.
+        Tracking = "tracking",
+        /// Receipt requests are removed.
+        Receipts = "receipts",
+        /// The subject carries the list's tag.
+        Subject = "subject",
+        /// The message carries the list's header fields.
+        ListHeaders = "list-headers",
+        /// Replies go to the sender.
+        ReplyTo = "reply-to",
+        /// Failures go to the list's return path.
+        ReturnPath = "return-path",
+        /// The message carries the list's banner.
+        Banner = "banner",
+        /// Mail that leaves the organisation carries its disclaimer.
+        Disclaimer = "disclaimer",
+        /// The message is delivered inside the night window.
+        NightWindow = "night-window",
+    }
+}
+
+/// A rule with its settings, its clause and its mode.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule<S> {
+    /// The clause it enforces.
+    pub clause: Clause,
+    /// Why the rule exists, in the organisation's own words, when the clause does not say it (am:4.4).
+    pub purpose: Option<String>,
+    /// Enforced or monitored; already resolved against the charter's own mode.
+    pub mode: Mode,
+    /// The settings.
+    pub settings: S,
+}
+
+/// The rules of a scope. A rule that is `None` does not exist there; the record says "not configured".
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// The clause under which only registered senders may write; lists always have one.
+    pub sender: Option<Rule<SenderRule>>,
+    /// See [`RuleName::Identity`].
+    pub identity: Option<Rule<IdentityRule>>,
+    /// See [`RuleName::Reply`].
+    pub reply: Option<Rule<()>>,
+    /// See [`RuleName::Recipients`].
+    pub recipients: Option<Rule<RecipientsRule>>,
+    /// See [`RuleName::Size`].
+    pub size: Option<Rule<SizeRule>>,
+    /// See [`RuleName::Quota`]; all of them apply.
+    pub quotas: Vec<Rule<QuotaRule>>,
+    /// See [`RuleName::Structure`].
+    pub structure: Option<Rule<StructureRule>>,
+    /// See [`RuleName::Attachments`].
+    pub attachments: Option<Rule<AttachmentsRule>>,
+    /// See [`RuleName::Petition`].
+    pub petition: Option<Rule<PetitionRule>>,
+    /// See [`RuleName::ChainLetter`].
+    pub chain_letter: Option<Rule<PetitionRule>>,
+    /// See [`RuleName::Copies`].
+    pub copies: Option<Rule<CopiesRule>>,
+    /// See [`RuleName::Tracking`].
+    pub tracking: Option<Rule<TrackingRule>>,
+    /// See [`RuleName::Receipts`].
+    pub receipts: Option<Rule<ReceiptsRule>>,
+    /// See [`RuleName::Subject`].
+    pub subject: Option<Rule<SubjectRule>>,
+    /// See [`RuleName::ListHeaders`].
+    pub list_headers: Option<Rule<ListHeadersRule>>,
+    /// See [`RuleName::ReplyTo`].
+    pub reply_to: Option<Rule<ReplyToRule>>,
+    /// See [`RuleName::ReturnPath`]; acts when the list has a return path.
+    pub return_path: Option<Rule<()>>,
+    /// See [`RuleName::Banner`].
+    pub banner: Option<Rule<BannerRule>>,
+    /// See [`RuleName::Disclaimer`].
+    pub disclaimer: Option<Rule<DisclaimerRule>>,
+}
+
+/// Settings of `sender`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SenderRule {
+    /// A sender without a recorded day of adherence is refused (pm:3).
+    pub adherence: bool,
+    /// The clause about adherence, where it is another.
+    pub adherence_clause: Option<Clause>,
+}
+
+/// Settings of `identity`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityRule {
+    /// What to do when they disagree.
+    pub action: RefuseOrTag,
+    /// The envelope sender must be a mailbox of the same sender as From (in general scope: the same address).
+    pub envelope: bool,
+    /// The login must be allowed to use the From mailbox.
+    pub login: bool,
+}
+
+/// Refuse the message, or only mark it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum RefuseOrTag {
+    /// Refuse it.
+    #[default]
+    Reject,
+    /// Deliver it with a header field that says what was found.
+    Tag,
+}
+
+/// Settings of `recipients`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecipientsRule {
+    /// At most so many recipients in one message (am:5.1.a).
+    pub per_message_max: Option<u32>,
+    /// At most so many recipients in a span of time, counted for each sender.
+    pub per_span: Option<(u64, Span)>,
+}
+
+/// A span of local time in which things are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Span {
+    /// The clock hour.
+    Hour,
+    /// The local day.
+    Day,
+    /// The ISO week, Monday to Sunday.
+    Week,
+    /// The calendar month.
+    Month,
+    /// The charter's (or the list's) period.
+    Period,
+}
+
+/// Settings of `size`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SizeRule {
+    /// The limits; the strictest that fits applies.
+    pub limits: Vec<SizeLimit>,
+    /// Advice for the sender, quoted in the reply (am:5.1.b).
+    pub advice: Option<String>,
+}
+
+/// One size limit on the whole message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SizeLimit {
+    /// Octets of the message as received, header included.
+    pub bytes_max: u64,
+    /// Which way the mail goes.
+    pub direction: Direction,
+}
+
+/// Which way mail goes, by the domains of its recipients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Direction {
+    /// Any way.
+    #[default]
+    Any,
+    /// To the organisation's own domains.
+    Internal,
+    /// To at least one other domain.
+    Outgoing,
+}
+
+/// Settings of one quota: so many messages in a span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaRule {
+    /// At most so many messages.
+    pub messages_max: u32,
+    /// In such a span.
+    pub per: Span,
+    /// Counted for whom.
+    pub of: QuotaSubject,
+    /// Counted over what.
+    pub over: QuotaReach,
+}
+
+/// For whom a quota counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum QuotaSubject {
+    /// The candidate or organisation.
+    #[default]
+    Sender,
+    /// Each of its mailboxes (Interior 2017: 8 messages a month from one functional mailbox).
+    Mailbox,
+    /// Each login.
+    Login,
+}
+
+/// Over what a quota counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum QuotaReach {
+    /// Each list by itself.
+    #[default]
+    List,
+    /// All lists of the charter together (Education 2016: 5 messages a month over all lists).
+    AllLists,
+}
+
+/// Settings of `structure`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StructureRule {
+    /// What to do with a message that two readers could read differently.
+    pub ambiguous: RefuseOrTag,
+    /// Encrypted mail, which nobody could check, may pass.
+    pub encrypted_allowed: bool,
+}
+
+/// Settings of `attachments`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AttachmentsRule {
+    /// What to do with a class that `classes` does not name.
+    pub action: AttachmentAction,
+    /// What to do with each class that is treated differently, by its stable name (`inline-image`, `calendar`…).
+    pub classes: Vec<(String, AttachmentAction)>,
+    /// Images that the HTML shows (`cid:`) are allowed up to this size each, octets.
+    pub inline_image_bytes_max: u64,
+    /// What to do when a signature covers a part to be stripped.
+    pub signed: SignedPolicy,
+}
+
+/// What to do with an attachment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum AttachmentAction {
+    /// Put a notice in its place.
+    #[default]
+    Strip,
+    /// Refuse the message.
+    Reject,
+    /// Deliver the message with a header field that says what was found.
+    Tag,
+    /// Let it pass.
+    Allow,
+}
+
+/// Settings of `petition` and `chain-letter`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PetitionRule {
+    /// What to do at or above the threshold.
+    pub action: RefuseOrTag,
+    /// The score from which the rule hits; greater than 0.
+    pub threshold: f64,
+    /// Signals of the rule pack that are not counted here, by id.
+    pub silenced: Vec<String>,
+    /// Other weights for signals, by id.
+    pub weights: Vec<(String, f64)>,
+}
+
+/// Settings of `copies` (drancy:IV).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiesRule {
+    /// What to do from the N+1st copy on.
+    pub action: RefuseOrTag,
+    /// So many near-identical messages are still allowed.
+    pub messages_max: u32,
+    /// Within so many seconds.
+    pub within_seconds: u64,
+}
+
+/// Settings of `tracking` (pm:5.b).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TrackingRule {
+    /// Refuse the message instead of removing the trackers.
+    pub reject: bool,
+}
+
+/// Settings of `receipts` (cnrs:III.e, drancy:III.4.b).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReceiptsRule {
+    /// Remove every request.
+    #[default]
+    Remove,
+    /// Refuse the message (Defence 2014: receipts are forbidden).
+    Reject,
+    /// Let them pass.
+    Pass,
+}
+
+/// Settings of `subject`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectRule {
+    /// The tag, such as `[Élections CNRS 2018 – C]`.
+    pub tag: String,
+}
+
+/// Settings of `list-headers` (cnrs:III.d, pm:7).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListHeadersRule {
+    /// https or mailto targets; `{list}` stands for the list's address, percent-encoded.
+    pub unsubscribe: Vec<String>,
+    /// Offer one-click unsubscription (RFC 8058).
+    pub one_click: bool,
+    /// Where members learn of the arrangements (cnrs:IV).
+    pub help: Option<String>,
+    /// The list's owner.
+    pub owner: Option<String>,
+    /// Ask automatic responders to stay silent.
+    pub silence_automatic_answers: bool,
+}
+
+/// Settings of `reply-to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplyToRule {
+    /// The mailbox in From.
+    Sender,
+    /// This mailbox.
+    Mailbox(Address),
+}
+
+/// Settings of `banner`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BannerRule {
+    /// Words before the text. `{list}`, `{label}`, `{sender}`, `{unsubscribe}`, `{contest}`, `{help}`, `{reference}` are filled in.
+    pub header: Option<String>,
+    /// Words after the text, with the same fields.
+    pub footer: Option<String>,
+    /// What to do with signed mail.
+    pub signed: SignedPolicy,
+}
+
+/// Settings of `disclaimer` (am:3.2.3).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DisclaimerRule {
+    /// The words.
+    pub text: String,
+    /// A header field that marks official mail, which carries no disclaimer.
+    pub official_header: Option<String>,
+    /// A tag in the subject that marks official mail.
+    pub official_subject_tag: Option<String>,
+    /// What to do with signed mail.
+    pub signed: SignedPolicy,
+}

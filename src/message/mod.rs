@@ -1,0 +1,9 @@
+//! A message as facts, and edits as bytes: addresses, envelope, header fields, MIME tree, text, links; surgery, banner.
+//!
+//! This room knows nothing of charters, does no I/O, reads no clock and cannot fail; whatever it does not understand it
+//! says so, and [`crate::charter`] refuses it.
+
+pub mod address;
+pub mod edit;
+pub mod envelope;
+pub mod mime;

@@ -1,0 +1,1 @@
+//! What decisions have to remember across messages: quota reservations, fingerprints of copies, stops.
