@@ -6,4 +6,5 @@
 pub mod address;
 pub mod edit;
 pub mod envelope;
+pub mod headers;
 pub mod mime;

@@ -1,0 +1,171 @@
+//! The address lists of header fields (RFC 5322 section 3.4): mailboxes, groups, display names.
+//!
+//! A display name is never an address, however much it looks like one.
+
+use super::lexer::{Token, lex};
+use super::{Address, from_tokens};
+
+/// A mailbox of a header field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    /// The display name as it stands there: RFC 2047 words are not decoded. `None` when there is none.
+    pub display: Option<String>,
+    /// The address.
+    pub address: Address,
+}
+
+/// An address list as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mailboxes {
+    /// The mailboxes, in order, those of groups among them.
+    pub list: Vec<Mailbox>,
+    /// There is a group (`name: a, b;`), perhaps without a member.
+    pub group: bool,
+    /// Some entry cannot be read, or two programs would read it differently.
+    pub unreadable: bool,
+}
+
+/// Reads an address list. Linear in its length.
+#[must_use]
+pub fn mailboxes(text: &str) -> Mailboxes {
+    let lexed = lex(text);
+    let mut read = Mailboxes { unreadable: lexed.damaged, ..Mailboxes::default() };
+    let mut entry: Vec<Token> = Vec::new();
+    let mut in_angle = false;
+    for token in lexed.tokens {
+        match token {
+            Token::Special('<') => {
+                // A second bracket inside the first, as in `<<a@b>>`: no two programs agree on it.
+                read.unreadable |= in_angle;
+                in_angle = true;
+                entry.push(token);
+            }
+            Token::Special('>') => {
+                read.unreadable |= !in_angle;
+                in_angle = false;
+                entry.push(token);
+            }
+            // Inside brackets, commas and colons belong to a source route.
+            token if in_angle => entry.push(token),
+            Token::Special(':') => {
+                read.group = true;
+                entry.clear();
+            }
+            Token::Special(',' | ';') => read.take(&mut entry),
+            token => entry.push(token),
+        }
+    }
+    read.unreadable |= in_angle;
+    read.take(&mut entry);
+    read
+}
+
+impl Mailboxes {
+    /// Reads one entry between commas; an empty one is nothing (RFC 5322 section 4.4).
+    fn take(&mut self, entry: &mut Vec<Token>) {
+        if !entry.is_empty() {
+            match read_entry(entry) {
+                Some(mailbox) => self.list.push(mailbox),
+                None => self.unreadable = true,
+            }
+            entry.clear();
+        }
+    }
+}
+
+fn read_entry(tokens: &[Token]) -> Option<Mailbox> {
+    let Some(open) = tokens.iter().position(|t| t.is('<')) else {
+        return from_tokens(tokens).ok().map(|address| Mailbox { display: None, address });
+    };
+    let phrase = tokens.get(..open)?;
+    let (close, inner) = tokens.get(open + 1..)?.split_last()?;
+    if !close.is('>') || inner.iter().any(|t| t.is('>') || t.is('<')) {
+        return None;
+    }
+    let address = from_tokens(inner).ok()?;
+    // An address without quotes in the place of the name is an error of syntax that some programs take for the address.
+    // It is harmless when both are the same.
+    if phrase.iter().any(|t| t.is('@')) && from_tokens(phrase).ok().as_ref() != Some(&address) {
+        return None;
+    }
+    Some(Mailbox { display: display_name(phrase), address })
+}
+
+fn display_name(phrase: &[Token]) -> Option<String> {
+    let mut name = String::new();
+    for token in phrase {
+        match token {
+            Token::Special(c) => name.push(*c),
+            Token::Literal(text) => name.push_str(text),
+            Token::Atom(text) | Token::Quoted(text) => {
+                if !name.is_empty() && !name.ends_with('@') {
+                    name.push(' ');
+                }
+                name.push_str(text);
+            }
+        }
+    }
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(text: &str) -> Vec<String> {
+        mailboxes(text).list.iter().map(|m| m.address.to_string()).collect()
+    }
+
+    #[test]
+    fn names_brackets_comments_and_lists() {
+        let read = mailboxes("\"Liste A, college C\" <liste-a@c.example>");
+        assert_eq!(read.list.len(), 1);
+        assert_eq!(read.list[0].display.as_deref(), Some("Liste A, college C"));
+        assert!(!read.group && !read.unreadable);
+        assert_eq!(addresses("a@c.example (Liste A), B B <b@c.example>"), ["a@c.example", "b@c.example"]);
+        assert_eq!(addresses("<@r.example,@s.example:a@c.example>"), ["a@c.example"]);
+        assert_eq!(addresses(",, a@c.example,"), ["a@c.example"]);
+    }
+
+    #[test]
+    fn a_display_name_is_never_an_address() {
+        assert_eq!(addresses("\"chef@c.example\" <autre@d.example>"), ["autre@d.example"]);
+        assert_eq!(addresses("=?utf-8?q?chef=40c=2Eexample?= <autre@d.example>"), ["autre@d.example"]);
+        let read = mailboxes("chef@c.example <autre@d.example>");
+        assert!(read.unreadable && read.list.is_empty());
+        assert_eq!(addresses("a@c.example <a@c.example>"), ["a@c.example"]);
+    }
+
+    #[test]
+    fn groups_are_seen() {
+        let read = mailboxes("Listes: a@c.example, B <b@c.example>;");
+        assert!(read.group && !read.unreadable);
+        assert_eq!(read.list.len(), 2);
+        let read = mailboxes("undisclosed-recipients:;");
+        assert!(read.group && read.list.is_empty() && !read.unreadable);
+    }
+
+    #[test]
+    fn what_two_programs_would_read_differently_is_unreadable() {
+        for text in [
+            "<a@c.example> b@c.example",
+            "<a@c.example> <b@c.example>",
+            "<<a@c.example>>",
+            "a@c.example>",
+            "<a@c.example",
+            "\"a@c.example",
+            "a@c.example b@c.example",
+            "a@c.example\0, b@c.example",
+        ] {
+            assert!(mailboxes(text).unreadable, "{text}");
+        }
+    }
+
+    #[test]
+    fn ten_thousand_mailboxes_and_deep_comments_take_linear_time() {
+        let many = "a@c.example, ".repeat(10_000);
+        assert_eq!(mailboxes(&many).list.len(), 10_000);
+        let deep = format!("{}a@c.example", "(".repeat(65_000));
+        assert!(mailboxes(&deep).unreadable);
+    }
+}
