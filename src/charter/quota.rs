@@ -299,7 +299,7 @@ mod tests {
         Rule { clause: Clause("cnrs:III.a".into()), purpose: None, mode, settings }
     }
 
-    fn charter(rules: Rules) -> Charter {
+    fn charter(rules: &Rules) -> Charter {
         let list = |address: &str| List {
             address: Address::parse(address).unwrap(),
             aliases: Vec::new(),
@@ -331,7 +331,7 @@ mod tests {
     }
 
     fn names(rules: Rules, list: usize, identity: &Identity) -> Vec<(String, u64, u64, bool)> {
-        let charter = charter(rules);
+        let charter = charter(&rules);
         let now = local(&charter.time_zone, "2018-07-01T13:14:15");
         demands(&charter, Scope::List(&charter.lists[list]), identity, 7, now)
             .into_iter()

@@ -1,0 +1,93 @@
+//! The tables, and the settings of a connection.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::Options;
+use crate::store::StoreError;
+
+/// Marks the file as ours (`PRAGMA application_id`): "chmi".
+const APPLICATION_ID: i64 = 0x6368_6D69;
+
+/// The version of the tables (`PRAGMA user_version`).
+const VERSION: i64 = 1;
+
+/// Instants are milliseconds since 1970. Amounts are never negative.
+const TABLES: &str = "
+CREATE TABLE counter (
+    key    TEXT    NOT NULL,
+    opens  INTEGER NOT NULL,
+    closes INTEGER NOT NULL,
+    used   INTEGER NOT NULL CHECK (used >= 0),
+    PRIMARY KEY (key, opens)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX counter_by_end ON counter (closes);
+
+CREATE TABLE reservation (
+    id      BLOB    NOT NULL,
+    key     TEXT    NOT NULL,
+    opens   INTEGER NOT NULL,
+    closes  INTEGER NOT NULL,
+    amount  INTEGER NOT NULL CHECK (amount >= 0),
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (id, key, opens)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reservation_by_counter ON reservation (key, opens, expires, amount);
+CREATE INDEX reservation_by_expiry ON reservation (expires);
+
+CREATE TABLE stop (
+    number      INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind        TEXT    NOT NULL,
+    name        TEXT    NOT NULL,
+    reason      TEXT    NOT NULL CHECK (reason <> ''),
+    reference   TEXT    NOT NULL CHECK (reference <> ''),
+    begins      INTEGER,
+    ends        INTEGER,
+    added_by    TEXT    NOT NULL,
+    added       INTEGER NOT NULL,
+    lifted      INTEGER,
+    lifted_by   TEXT,
+    lift_reason TEXT
+) STRICT;
+CREATE INDEX stop_not_lifted ON stop (kind, name) WHERE lifted IS NULL;
+";
+
+/// Sets up a new connection, and a new file's tables.
+pub(super) fn prepare(connection: &mut Connection, options: &Options) -> Result<(), StoreError> {
+    connection.busy_timeout(options.busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // A stranger's file is not touched, not even to switch it to WAL.
+    let fresh = check_owner(connection)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    if options.read_only {
+        return if fresh { Err(StoreError::Unavailable("the store is empty".into())) } else { Ok(()) };
+    }
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::Unavailable(format!("journal mode {mode} instead of wal")));
+    }
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    if let Some(pages) = options.pages_max {
+        connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    }
+    // Two processes may come at once: the second finds the tables made.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if check_owner(&transaction)? {
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Answers whether the file is empty.
+fn check_owner(connection: &Connection) -> Result<bool, StoreError> {
+    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (number("application_id")?, number("user_version")?) {
+        (0, 0) if tables == 0 => Ok(true),
+        (APPLICATION_ID, version) if (1..=VERSION).contains(&version) => Ok(false),
+        (APPLICATION_ID, found) => Err(StoreError::TooNew { found, known: VERSION }),
+        _ => Err(StoreError::Foreign),
+    }
+}
