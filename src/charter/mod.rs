@@ -5,6 +5,7 @@
 //! for everybody. Each rule of the ordered table in [`rules`] is one file of this room.
 
 pub mod calendar;
+pub mod measures;
 pub mod quota;
 pub mod rules;
 
@@ -14,6 +15,7 @@ use jiff::tz::TimeZone;
 
 use crate::message::address::Address;
 use crate::wording::Language;
+pub use measures::Measure;
 use rules::{Rules, SizeLimit};
 
 /// One charter: who may write to which lists, when, how much, and in what shape.
@@ -71,6 +73,8 @@ pub struct ClauseEntry {
     pub text: String,
     /// No gateway can enforce it; people do.
     pub organisational: bool,
+    /// What keeps it besides the rules that quote it. Empty when `organisational`.
+    pub measures: Vec<Measure>,
 }
 
 /// Whether a rule acts or only records what it would have done.

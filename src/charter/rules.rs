@@ -198,6 +198,9 @@ pub struct RecipientsRule {
     pub per_message_max: Option<u32>,
     /// At most so many recipients in a span of time, counted for each sender.
     pub per_span: Option<(u64, Span)>,
+    /// No address but those of the message's own lists may stand in `To` or `Cc`: the others learn nothing of each
+    /// other (Prime Minister 2015, Defence 2014).
+    pub hidden: bool,
 }
 
 /// A span of local time in which things are counted.
@@ -362,7 +365,8 @@ pub enum ReceiptsRule {
 /// Settings of `subject`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectRule {
-    /// The tag, such as `[Élections CNRS 2018 – C]`.
+    /// The tag, such as `[Élections CNRS 2018 – C]`. `{sender}` in it stands for the sender's name, where the union must be
+    /// named in the subject (Defence 2014); `{label}` has already been filled in.
     pub tag: String,
 }
 

@@ -1,1 +1,256 @@
-//! The postmaster's files: raw serde structures with positions become the valid types of [`crate::charter`], with all problems reported at once.
+//! The postmaster's files: raw structures with positions become the valid types of [`crate::charter`], with all problems
+//! of all files reported at once.
+//!
+//! [`Config::load`] reads the main file and every charter it names. It depends on nothing but those files, so a reload
+//! is simply another call; when it fails, the configuration in force stays in force.
+
+pub mod charter;
+pub mod codes;
+pub mod daemon;
+mod files;
+mod reader;
+pub mod report;
+mod values;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::charter::{Charter, List};
+use crate::message::address::Address;
+use charter::{Defaults, Placed};
+use codes::Code;
+use daemon::{Daemon, RawMain};
+use reader::Reader;
+use report::{FileId, Place, Problem, Report};
+
+/// Everything the daemon was told, valid by construction.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The main file's own settings.
+    pub daemon: Daemon,
+    /// The charters, in the order of their ids.
+    pub charters: Vec<Arc<Charter>>,
+    /// Every file in force.
+    pub files: Vec<FileInForce>,
+    /// Warnings; never errors.
+    pub warnings: Report,
+    index: HashMap<Address, Vec<(usize, usize)>>,
+}
+
+/// A file in force and its digest, as records and `log verify` quote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileInForce {
+    /// Its path.
+    pub path: PathBuf,
+    /// SHA-256 of its octets, lower-case hex.
+    pub sha256: String,
+}
+
+impl Config {
+    /// Reads the main file at `path` and every file it names.
+    ///
+    /// # Errors
+    /// The report, with all problems of all files, when any of them is an error.
+    pub fn load(path: &Path) -> Result<Self, Report> {
+        let mut loader = Loader::default();
+        let daemon = loader.main(path);
+        loader.finish(daemon)
+    }
+
+    /// Reads charter files by themselves, as `check FILE…` does; everything the main file would say has its default.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_charters(paths: &[PathBuf]) -> Result<Self, Report> {
+        let mut loader = Loader::default();
+        let mut scratch = Report::default();
+        let file = scratch.add_file(PathBuf::new(), String::new());
+        let raw: Option<RawMain> = Reader::new(&mut scratch, file).document("charters = []");
+        let daemon = raw.and_then(|raw| daemon::build(&raw, Path::new("/"), &mut Reader::new(&mut scratch, file)));
+        for path in paths {
+            loader.charter(path, None, &Defaults::default());
+        }
+        loader.finish(daemon)
+    }
+
+    /// The protected lists that mail to `address` reaches, with their charters: more than one only where a shared
+    /// charter names the list too. A sub-address leads to the same list as the address without it.
+    pub fn lists<'c>(&'c self, address: &Address) -> impl Iterator<Item = (&'c Arc<Charter>, &'c List)> + use<'c> {
+        let exact = self.index.get(address);
+        let found = exact.or_else(|| self.index.get(&self.without_extension(address)?));
+        found.into_iter().flatten().filter_map(|(charter, list)| {
+            let charter = self.charters.get(*charter)?;
+            Some((charter, charter.lists.get(*list)?))
+        })
+    }
+
+    /// The charter of this id.
+    #[must_use]
+    pub fn charter(&self, id: &str) -> Option<&Arc<Charter>> {
+        self.charters.iter().find(|charter| charter.id == id)
+    }
+
+    fn without_extension(&self, address: &Address) -> Option<Address> {
+        let delimiter = |c| self.daemon.recipient_delimiter.contains(c);
+        // A delimiter at the very beginning is part of the name, as in Postfix.
+        let (at, _) = address.local().char_indices().skip(1).find(|(_, c)| delimiter(*c))?;
+        Address::parse(&format!("{}@{}", address.local().get(..at)?, address.domain())).ok()
+    }
+}
+
+#[derive(Default)]
+struct Loader {
+    report: Report,
+    files: Vec<FileInForce>,
+    charters: Vec<(FileId, Placed)>,
+}
+
+impl Loader {
+    fn main(&mut self, path: &Path) -> Option<Daemon> {
+        let (file, text) = self.open(path, None)?;
+        let raw: RawMain = Reader::new(&mut self.report, file).document(&text)?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let daemon = daemon::build(&raw, directory, &mut Reader::new(&mut self.report, file));
+        let defaults = Defaults {
+            domains: raw.domains.iter().map(|d| d.get_ref().0.clone()).collect(),
+            authserv_id: raw.authserv_id.as_ref().map(|id| id.get_ref().0.clone()),
+            signals: None,
+        };
+        for pattern in raw.charters.iter().flat_map(|many| &many.0) {
+            let named_at = Place { file, span: Some(pattern.span()) };
+            let found = files::expand(directory, pattern.get_ref());
+            if found.is_empty() {
+                let message = format!("`{}` names no charter file", pattern.get_ref().display());
+                let reader = &mut Reader::new(&mut self.report, file);
+                reader.problem(Code::NoCharter, pattern.span(), message, "matches nothing");
+            }
+            for path in found {
+                self.charter(&path, Some(named_at.clone()), &defaults);
+            }
+        }
+        if raw.charters.as_ref().is_some_and(|many| many.0.is_empty()) {
+            let place = Place { file, span: None };
+            self.report.add(Problem {
+                code: Code::NoCharter,
+                message: "no charter is named".to_owned(),
+                place,
+                label: "`charters` is empty".to_owned(),
+                help: None,
+                related: None,
+            });
+        }
+        daemon
+    }
+
+    fn charter(&mut self, path: &Path, named_at: Option<Place>, defaults: &Defaults) {
+        let Some((file, text)) = self.open(path, named_at) else { return };
+        let digest = self.files.last().map(|f| f.sha256.clone()).unwrap_or_default();
+        let placed = charter::read(&text, digest, defaults, &mut Reader::new(&mut self.report, file));
+        self.charters.extend(placed.map(|placed| (file, placed)));
+    }
+
+    /// Opens a file; a file that cannot be read is a problem of the place that names it.
+    fn open(&mut self, path: &Path, named_at: Option<Place>) -> Option<(FileId, String)> {
+        match files::read(path) {
+            Ok(read) => {
+                self.files.push(FileInForce { path: path.to_owned(), sha256: read.sha256 });
+                Some((self.report.add_file(path.to_owned(), read.text.clone()), read.text))
+            }
+            Err((code, label)) => {
+                let place = named_at.unwrap_or_else(|| Place {
+                    file: self.report.add_file(path.to_owned(), String::new()),
+                    span: None,
+                });
+                let message = format!("cannot read {}: {label}", path.display());
+                self.report.add(Problem { code, message, place, label, help: None, related: None });
+                None
+            }
+        }
+    }
+
+    fn finish(mut self, daemon: Option<Daemon>) -> Result<Config, Report> {
+        self.check_ids();
+        self.check_overlap();
+        self.report.sort();
+        let Some(daemon) = daemon.filter(|_| !self.report.has_errors()) else { return Err(self.report) };
+        let mut charters: Vec<_> = self.charters.into_iter().map(|(_, placed)| Arc::new(placed.charter)).collect();
+        charters.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut index: HashMap<Address, Vec<(usize, usize)>> = HashMap::new();
+        for (charter_at, charter) in charters.iter().enumerate() {
+            for (list_at, list) in charter.lists.iter().enumerate() {
+                for address in list.aliases.iter().chain([&list.address]) {
+                    index.entry(address.clone()).or_default().push((charter_at, list_at));
+                }
+            }
+        }
+        Ok(Config { daemon, charters, files: self.files, warnings: self.report, index })
+    }
+
+    fn check_ids(&mut self) {
+        let mut seen: Vec<(FileId, &Placed)> = Vec::new();
+        for (file, placed) in &self.charters {
+            if let Some((first_file, first)) = seen.iter().find(|(_, p)| p.charter.id == placed.charter.id) {
+                self.report.add(Problem {
+                    code: Code::DuplicateCharter,
+                    message: format!("two charters are called `{}`", placed.charter.id),
+                    place: Place { file: *file, span: Some(placed.id.clone()) },
+                    label: "again here".to_owned(),
+                    help: None,
+                    related: Some((Place { file: *first_file, span: Some(first.id.clone()) }, "first here".to_owned())),
+                });
+            }
+            seen.push((*file, placed));
+        }
+    }
+
+    /// Two charters may judge one list only when one of them is shared (am:4.1).
+    fn check_overlap(&mut self) {
+        let mut seen: HashMap<&Address, (FileId, &Placed, std::ops::Range<usize>)> = HashMap::new();
+        for (file, placed) in &self.charters {
+            for (address, _, span) in &placed.addresses {
+                let Some((first_file, first, first_span)) = seen.get(address) else {
+                    seen.insert(address, (*file, placed, span.clone()));
+                    continue;
+                };
+                if first_file == file || first.charter.shared || placed.charter.shared {
+                    continue;
+                }
+                self.report.add(Problem {
+                    code: Code::OverlappingLists,
+                    message: format!("{address} is a list of `{}` and of `{}`", first.charter.id, placed.charter.id),
+                    place: Place { file: *file, span: Some(span.clone()) },
+                    label: "again here".to_owned(),
+                    help: None,
+                    related: Some((
+                        Place { file: *first_file, span: Some(first_span.clone()) },
+                        "first here".to_owned(),
+                    )),
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_files_load() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/charter-milter.toml");
+        let config = Config::load(&path).unwrap_or_else(|report| panic!("{report}"));
+        assert!(config.warnings.is_empty(), "{}", config.warnings);
+    }
+
+    #[test]
+    fn a_sub_address_and_other_spellings_reach_the_list() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/charters/cnrs-2018.toml");
+        let config = Config::load_charters(&[path]).unwrap_or_else(|report| panic!("{report}"));
+        for spelling in ["electeurs-c@elections.cnrs.example", "Electeurs-C+x+y@Elections.CNRS.example."] {
+            let address = Address::parse(spelling).unwrap();
+            assert_eq!(config.lists(&address).count(), 1, "{spelling}");
+        }
+        assert_eq!(config.lists(&Address::parse("electeurs@elections.cnrs.example").unwrap()).count(), 0);
+    }
+}

@@ -1,0 +1,133 @@
+//! Measures: what keeps a clause besides the rules of the table — a setting of the charter, or a property of the program.
+//!
+//! A clause names the measures that keep it (`by = ["draw"]`), and [`Measure::in_force`] tells whether the charter really
+//! sets them, so that a charter cannot claim to keep a clause and not do it.
+
+use super::rules::{RuleName, Rules, closed_list};
+use super::{Charter, Clause, Inspection, ReleaseOrder};
+
+closed_list! {
+    /// What keeps a clause besides rules.
+    Measure {
+        /// Each sender is bound to the lists it may write to.
+        ListBinding = "list-binding",
+        /// Each list has a label, which its header fields show.
+        ListLabel = "list-label",
+        /// Organisations have mailboxes, and logins that may use them.
+        Delegates = "delegates",
+        /// Persons responsible are recorded on the register of senders.
+        Referents = "referents",
+        /// No member's address stands in a reply, a notice, a metric or the log.
+        ConfidentialMembers = "confidential-members",
+        /// The log keeps no content, and pseudonyms for senders.
+        ConfidentialLog = "confidential-log",
+        /// Decisions are made by rule; nobody is asked to approve a text.
+        AutomaticDecisions = "automatic-decisions",
+        /// The same rules hold for all senders, and a verifiable lot decides who is released first.
+        Draw = "draw",
+        /// No figures are kept for each sender.
+        NoStatistics = "no-statistics",
+        /// The text of messages is never looked at.
+        StructureOnly = "structure-only",
+        /// A link is never a reason to touch or refuse a message by itself.
+        LinksPass = "links-pass",
+        /// Replies and footers name whom to turn to.
+        Contest = "contest",
+        /// Members find a link to the arrangements in the message.
+        InformationLink = "information-link",
+        /// A sender, a list or everything can be suspended: dated, reasoned, logged, lifted by command.
+        Suspension = "suspension",
+        /// A message is found in the decision log from its Message-ID or its reference.
+        Traceable = "traceable",
+        /// Who may write where, and who may not and why, is printed by `check`.
+        AccessReport = "access-report",
+        /// Rights can open and close for each sender at dates of its own.
+        SenderPeriods = "sender-periods",
+        /// Local and shared charters apply together, and the stricter wins.
+        StricterWins = "stricter-wins",
+        /// The log is purged when its time is over, and stays verifiable.
+        Retention = "retention",
+        /// Every rule states its clause and its purpose.
+        StatedPurpose = "stated-purpose",
+        /// Every edit is declared in the message, in words and in a header field.
+        DeclaredEdits = "declared-edits",
+        /// Every operator's command on held mail or on the log is itself in the log.
+        OperatorLog = "operator-log",
+    }
+}
+
+impl Measure {
+    /// Whether the charter sets what the measure needs. Properties of the program are always in force.
+    #[must_use]
+    pub fn in_force(self, charter: &Charter) -> bool {
+        match self {
+            Self::ListLabel => {
+                charter.lists.iter().all(|l| l.rules.list_headers.is_some() || l.rules.subject.is_some())
+            }
+            Self::Delegates => charter.senders.iter().any(|s| !s.delegates.is_empty()),
+            Self::Referents => charter.senders.iter().any(|s| !s.referents.is_empty()),
+            Self::Draw => charter.night_window.as_ref().is_none_or(|w| w.order == ReleaseOrder::Draw),
+            Self::NoStatistics => !charter.statistics,
+            Self::StructureOnly => charter.inspection == Inspection::Structure,
+            Self::Contest => charter.contest.is_some(),
+            Self::InformationLink => charter
+                .lists
+                .iter()
+                .all(|l| l.rules.list_headers.as_ref().is_some_and(|rule| rule.settings.help.is_some())),
+            Self::SenderPeriods => charter.senders.iter().any(|s| s.period.is_some()),
+            Self::ListBinding
+            | Self::ConfidentialMembers
+            | Self::ConfidentialLog
+            | Self::AutomaticDecisions
+            | Self::LinksPass
+            | Self::Suspension
+            | Self::Traceable
+            | Self::AccessReport
+            | Self::StricterWins
+            | Self::Retention
+            | Self::StatedPurpose
+            | Self::DeclaredEdits
+            | Self::OperatorLog => true,
+        }
+    }
+}
+
+impl Rules {
+    /// Every clause that these rules quote, with the rule that does.
+    #[must_use]
+    pub fn clauses(&self) -> Vec<(RuleName, &Clause)> {
+        let mut quoted = Vec::new();
+        macro_rules! quote {
+            ($($field:ident => $name:ident),+ $(,)?) => {
+                $(quoted.extend(self.$field.iter().map(|rule| (RuleName::$name, &rule.clause)));)+
+            };
+        }
+        quote!(
+            sender => Sender, identity => Identity, reply => Reply, recipients => Recipients, size => Size,
+            quotas => Quota, structure => Structure, attachments => Attachments, petition => Petition,
+            chain_letter => ChainLetter, copies => Copies, tracking => Tracking, receipts => Receipts,
+            subject => Subject, list_headers => ListHeaders, reply_to => ReplyTo, return_path => ReturnPath,
+            banner => Banner, disclaimer => Disclaimer,
+        );
+        let adherence = self.sender.iter().filter_map(|rule| rule.settings.adherence_clause.as_ref());
+        quoted.extend(adherence.map(|clause| (RuleName::Sender, clause)));
+        quoted
+    }
+}
+
+impl Charter {
+    /// Every clause that a setting or rule of the charter quotes, with the rule that it belongs to.
+    #[must_use]
+    pub fn quoted_clauses(&self) -> Vec<(RuleName, &Clause)> {
+        let mut quoted = Vec::new();
+        let periods = self.period.iter().chain(self.lists.iter().filter_map(|list| list.period.as_ref()));
+        quoted.extend(periods.map(|period| (RuleName::Period, &period.clause)));
+        quoted.extend(self.night_window.iter().map(|window| (RuleName::NightWindow, &window.clause)));
+        quoted.extend(self.recipients.iter().map(|recipient| (RuleName::RecipientState, &recipient.clause)));
+        quoted.extend(self.lists.iter().flat_map(|list| list.rules.clauses()));
+        quoted.extend(self.general.iter().flat_map(|general| general.rules.clauses()));
+        quoted.sort_unstable();
+        quoted.dedup();
+        quoted
+    }
+}

@@ -1,0 +1,184 @@
+//! Every diagnostic the configuration can draw, in one closed list: a code that never changes, and what to do about it.
+//!
+//! Codes that begin with `E` keep the daemon from starting (or from taking a new configuration into force); codes that
+//! begin with `W` point at something that is allowed and probably not meant.
+
+use crate::charter::rules::closed_list;
+
+closed_list! {
+    /// A diagnostic code.
+    Code {
+        /// The file is not there. Check the path; relative paths start at the directory of the main configuration file.
+        FileMissing = "E001-file-missing",
+        /// The file cannot be read. Check its owner and mode: the daemon reads it as its own user.
+        FileUnreadable = "E002-file-unreadable",
+        /// The file is larger than any configuration could be. Check that it is the right file.
+        FileTooLarge = "E003-file-too-large",
+        /// The file is not UTF-8 text. Convert it, for example with `iconv -f latin1 -t utf-8`.
+        NotUtf8 = "E004-not-utf-8",
+        /// The file is not TOML. See https://toml.io for the notation.
+        Syntax = "E005-syntax",
+        /// No such key is known here. `docs/configuration.md` lists all keys.
+        UnknownKey = "E006-unknown-key",
+        /// A key that has no default is not there.
+        MissingKey = "E007-missing-key",
+        /// The value is of another kind than the key asks for.
+        WrongType = "E008-wrong-type",
+        /// The value is not one of those the key knows.
+        UnknownValue = "E009-unknown-value",
+        /// The number is outside the range in which it means something.
+        OutOfRange = "E010-out-of-range",
+        /// The text is not a mail address.
+        BadAddress = "E011-bad-address",
+        /// The text is not a network in CIDR notation, such as `192.0.2.0/24`, or its host bits are set.
+        BadNetwork = "E012-bad-network",
+        /// The text is not a socket address.
+        BadSocket = "E013-bad-socket",
+        /// The text is not a size with a unit, such as `"100 kB"` (100 000 octets) or `"100 KiB"` (102 400 octets).
+        BadSize = "E014-bad-size",
+        /// The text is not a duration with a unit, such as `"30 s"`, `"5 min"`, `"7 days"`.
+        BadDuration = "E015-bad-duration",
+        /// The value is not a day of the calendar written as a TOML local date, such as `2018-06-11` without quotes.
+        BadDate = "E016-bad-date",
+        /// The value is not a time of day written as a TOML local time, such as `22:00:00` without quotes.
+        BadTime = "E017-bad-time",
+        /// The text is not the name of a zone of the IANA time zone database, such as `Europe/Paris`.
+        BadTimeZone = "E018-bad-time-zone",
+        /// The text is not an `https:` or `mailto:` address of the kind the key asks for.
+        BadUrl = "E019-bad-url",
+        /// The text is not a host or domain name.
+        BadDomain = "E020-bad-domain",
+        /// The text is not an identifier: lower-case letters, digits and `-`, starting with a letter.
+        BadIdentifier = "E021-bad-identifier",
+        /// The text is empty, or holds control characters or line breaks where there may be none.
+        BadText = "E022-bad-text",
+        /// The text is not an absolute path.
+        BadPath = "E023-bad-path",
+        /// The text is not a file mode in octal digits, such as `"0660"`.
+        BadMode = "E024-bad-mode",
+        /// The address can be reached from other machines; metrics are served on the loopback interface only.
+        NotLoopback = "E025-not-loopback",
+        /// Two sockets listen on the same address.
+        DuplicateListener = "E026-duplicate-listener",
+        /// The pattern matches no charter file, or no charter is named at all.
+        NoCharter = "E027-no-charter",
+        /// Two charter files carry the same id; records could not tell them apart.
+        DuplicateCharter = "E030-duplicate-charter",
+        /// Two senders of one charter carry the same name; replies and quotas could not tell them apart.
+        DuplicateSender = "E031-duplicate-sender",
+        /// Two senders of one charter write from the same mailbox; a message could not be put to either's account.
+        DuplicateMailbox = "E032-duplicate-mailbox",
+        /// The clause is listed twice.
+        DuplicateClause = "E033-duplicate-clause",
+        /// The clause is not in the charter's `[[clause]]` table, so nobody could look up what it says.
+        UnknownClause = "E034-unknown-clause",
+        /// Nobody may write to this list. Bind a sender to it, or remove the list.
+        ListWithoutSender = "E035-list-without-sender",
+        /// The sender may write nowhere. Name its lists, or remove the sender.
+        SenderWithoutList = "E036-sender-without-list",
+        /// The sender is bound to a list that the charter does not have.
+        SenderUnknownList = "E037-sender-unknown-list",
+        /// The sender has no mailbox to write from.
+        SenderWithoutAddress = "E038-sender-without-address",
+        /// The sender has no way to prove that a message is really from it; a From line alone proves nothing.
+        SenderWithoutProof = "E039-sender-without-proof",
+        /// A proof names exactly one way: `sasl`, `network`, `tls`, `dkim` or `authentication_results`.
+        BadProof = "E040-bad-proof",
+        /// The network takes in every address there is, so it proves nothing.
+        ProofProvesNothing = "E041-proof-proves-nothing",
+        /// The delegate's mailbox is not one of the sender's.
+        UnknownMailbox = "E042-unknown-mailbox",
+        /// Two lists have an address in common. Only a charter with `shared = true` may name another charter's list.
+        OverlappingLists = "E043-overlapping-lists",
+        /// The period closes before it opens.
+        PeriodReversed = "E044-period-reversed",
+        /// The night window opens and closes at the same time, so it has no length.
+        EmptyWindow = "E045-empty-window",
+        /// One-click unsubscription (RFC 8058) needs an `https:` target among `unsubscribe`.
+        OneClickWithoutHttps = "E046-one-click-without-https",
+        /// The rule has no meaning here.
+        RuleWithoutMeaning = "E047-rule-without-meaning",
+        /// The text has a field in braces that nothing fills in.
+        UnknownField = "E048-unknown-field",
+        /// The charter protects no list and has no general rules, so it would never apply.
+        EmptyCharter = "E049-empty-charter",
+        /// Something is counted per period, and there is no period.
+        SpanWithoutPeriod = "E050-span-without-period",
+        /// The rule tells internal from outgoing mail, and the organisation's own domains are not named.
+        DomainsMissing = "E051-domains-missing",
+        /// A clause is either organisational or kept by measures, not both.
+        ClauseContradiction = "E052-clause-contradiction",
+        /// The clause says that a measure keeps it, and the charter does not set that measure.
+        MeasureNotInForce = "E053-measure-not-in-force",
+        /// Failures would be sent to the list itself, and from there to every member.
+        ReturnPathIsList = "E054-return-path-is-list",
+        /// The same mailbox is listed twice with a state.
+        DuplicateRecipient = "E055-duplicate-recipient",
+        /// The rule sets nothing, so it could never act.
+        EmptyRule = "E056-empty-rule",
+        /// No attachment class has this name.
+        UnknownClass = "E057-unknown-class",
+        /// No signal of the petition packs has this id.
+        UnknownSignal = "E058-unknown-signal",
+        /// The petition pack cannot be used.
+        BadPack = "E059-bad-pack",
+        /// The two settings exclude each other.
+        Contradiction = "E060-contradiction",
+        /// A protected list always asks who writes. Give `[rules]` a `sender` with the clause that reserves the list.
+        SenderRuleMissing = "E061-sender-rule-missing",
+        /// No rule or measure enforces the clause, and it is not marked `organisational = true`.
+        ClauseNotEnforced = "W101-clause-not-enforced",
+        /// The charter asks for adherence, and no day is recorded for this sender: all its mail will be refused.
+        SenderWithoutAdherence = "W102-sender-without-adherence",
+        /// Mail waits for the night, and no period ends the waiting.
+        WindowWithoutPeriod = "W103-window-without-period",
+        /// Failures and automatic answers go to the sender, which tells him or her who the members are (cnrs:II.c).
+        ListWithoutReturnPath = "W104-list-without-return-path",
+        /// The last day of the period has passed: all mail to the lists will be refused.
+        CharterOver = "W105-charter-over",
+        /// The charter lists no clause, so the clauses that its rules quote cannot be checked.
+        NoClauses = "W106-no-clauses",
+        /// The charter is in `monitor` mode, where nothing is touched: `mode = "enforce"` on a rule has no effect.
+        ModeWithoutEffect = "W107-mode-without-effect",
+        /// The sender's own period and the charter's have no day in common, or reach beyond each other.
+        SenderPeriodOutside = "W108-sender-period-outside",
+        /// The rule looks into content, and `inspection = "structure"` forbids that: it will never run.
+        RuleNeverRuns = "W109-rule-never-runs",
+        /// Nobody outside receives the checkpoints of the decision log, so nobody could tell that it was rewritten.
+        NoAuditors = "W110-no-auditors",
+    }
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The configuration cannot come into force.
+    Error,
+    /// It can, and somebody should look at this.
+    Warning,
+}
+
+impl Code {
+    /// Errors start with `E`, warnings with `W`.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        if self.as_str().starts_with('E') { Severity::Error } else { Severity::Warning }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn every_code_has_its_own_number_and_a_help_text() {
+        let mut numbers: Vec<_> = Code::ALL.iter().map(|c| c.as_str().split('-').next().unwrap()).collect();
+        numbers.sort_unstable();
+        let count = numbers.len();
+        numbers.dedup();
+        assert_eq!(numbers.len(), count);
+        for code in Code::ALL {
+            assert!(code.help().ends_with('.'), "{code}");
+        }
+    }
+}
