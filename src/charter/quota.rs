@@ -356,7 +356,7 @@ mod tests {
                 clause: Clause("am:5.1.a".into()),
                 purpose: None,
                 mode: Mode::Enforce,
-                settings: RecipientsRule { per_message_max: None, per_span: Some((5000, Span::Day)) },
+                settings: RecipientsRule { per_span: Some((5000, Span::Day)), ..RecipientsRule::default() },
             }),
             ..Rules::default()
         };
