@@ -1,1 +1,10 @@
-//! Mail that waits for the night: the ledger of what is held in the mail server's own queue, the order of release, and the release itself.
+//! Mail that waits for the night: the ledger of what is held in the mail server's own queue, the order of release, and the
+//! release itself.
+//!
+//! Only the mail server ever stores mail. The daemon answers *quarantine* and *accept*, after it has entered the message in the
+//! [`ledger`]; every minute `release` compares the ledger with the mail server's own queue listing and lets go what may leave.
+
+pub mod entry;
+pub mod ledger;
+
+pub use entry::{Entry, EntryNumber, Held, NotAQueueId, QueueId, Route, Sighting, State};
