@@ -1,1 +1,24 @@
 //! The decision log: one durable line for each decision, in daily segments that form a Merkle tree auditors can verify.
+//!
+//! [`journal`] is how the rest of the house writes; [`record`] is all that can be written. A line is a leaf of the tree
+//! ([`line`], [`tree`]); the daemon signs the tree every hour ([`notary`], [`checkpoint`]) with keys of one day
+//! ([`keys`]). Senders have [`pseudonym`]s.
+//!
+//! Nothing here reads the clock: whoever calls says what time it is.
+
+pub mod checkpoint;
+pub mod disk;
+pub mod journal;
+pub mod keys;
+pub mod line;
+pub mod notary;
+pub mod pseudonym;
+pub mod record;
+pub mod tail;
+pub mod tree;
+mod writer;
+
+pub use journal::{Journal, JournalError, Options, Role};
+pub use line::Reference;
+pub use pseudonym::{KeyPeriod, Pseudonymizer};
+pub use record::{Event, Record};

@@ -6,3 +6,5 @@
     clippy::print_stdout,
     reason = "a test stops at the first surprise"
 )]
+
+mod log_journal;

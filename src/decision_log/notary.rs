@@ -1,0 +1,275 @@
+//! The notary: what the daemon alone does with the log. Signs checkpoints, rotates keys and segments, watches the clock.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::checkpoint::Checkpoint;
+use super::journal::JournalError;
+use super::keys::{DayKey, KeyError, KeyFiles, Slot};
+use super::line::Draft;
+use super::record::{CheckpointReason, CheckpointRecord, ClockRecord, Event, KeyRecord};
+use super::tail::Tail;
+
+/// A step back of the clock that is worth a record; smaller ones are the work of NTP.
+const BACK_STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
+/// A step forward that is worth a record. Ticks come every few seconds, but a machine may sleep a little.
+const FORWARD_STEP_MIN: SignedDuration = SignedDuration::from_mins(5);
+/// Seconds in the clock hour at which checkpoints are due.
+const HOUR_SECONDS: i64 = 3600;
+
+/// A checkpoint that was made, to be sent to the auditors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The signed note.
+    pub note: String,
+    /// Number of records it signs.
+    pub size: u64,
+    /// When it was signed.
+    pub time: Timestamp,
+    /// Why.
+    pub reason: CheckpointReason,
+}
+
+/// The holder of the signing key.
+#[derive(Debug)]
+pub struct Notary {
+    key: DayKey,
+    epoch: u64,
+    /// The day (UTC) on which the key began to sign.
+    day: Date,
+    last_checkpoint: Timestamp,
+    last_tick: Timestamp,
+    windows: BTreeSet<String>,
+    /// Held as long as the daemon runs.
+    _office: File,
+}
+
+impl Notary {
+    /// Readies the signing key and signs a first checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// When another daemon keeps the log, the key is lost, or the disk fails.
+    pub fn take_office(tail: &mut Tail, origin: &str, now: Timestamp) -> Result<Self, JournalError> {
+        let path = tail.layout.daemon_lock();
+        let office = tail.layout.open_lock(&path).map_err(JournalError::io("open the daemon's lock"))?;
+        if office.try_lock().is_err() {
+            return Err(JournalError::AlreadyKept);
+        }
+        tail.locked(|tail| {
+            tail.catch_up(now)?;
+            let (key, record) = ready_key(tail, origin, now)?;
+            let windows = BTreeSet::new();
+            let (epoch, day) = (record.epoch, utc_day(record.from));
+            let mut notary = Self { key, epoch, day, last_checkpoint: now, last_tick: now, windows, _office: office };
+            notary.checkpoint(tail, now, CheckpointReason::Start, Vec::new())?;
+            Ok(notary)
+        })
+    }
+
+    /// Readies the signing key again after a failure.
+    ///
+    /// # Errors
+    ///
+    /// As [`Notary::take_office`].
+    pub fn resume_office(&mut self, tail: &mut Tail, origin: &str, now: Timestamp) -> Result<(), JournalError> {
+        tail.locked(|tail| {
+            tail.catch_up(now)?;
+            let (key, record) = ready_key(tail, origin, now)?;
+            self.key = key;
+            self.epoch = record.epoch;
+            self.day = utc_day(record.from);
+            Ok(())
+        })
+    }
+
+    /// Does what the time demands. Only under the lock, after [`Tail::catch_up`].
+    ///
+    /// # Errors
+    ///
+    /// When the log is damaged or the disk fails.
+    pub fn tick(
+        &mut self,
+        tail: &mut Tail,
+        now: Timestamp,
+        open_windows: &[String],
+    ) -> Result<Vec<Published>, JournalError> {
+        self.watch_clock(tail, now)?;
+        let mut published = Vec::new();
+        let windows: BTreeSet<String> = open_windows.iter().cloned().collect();
+        let opened: Vec<String> = windows.difference(&self.windows).cloned().collect();
+        let closed: Vec<String> = self.windows.difference(&windows).cloned().collect();
+        if !closed.is_empty() {
+            published.push(self.checkpoint(tail, now, CheckpointReason::WindowClosed, closed)?);
+        }
+        if !opened.is_empty() {
+            published.push(self.checkpoint(tail, now, CheckpointReason::WindowOpened, opened)?);
+        }
+        self.windows = windows;
+        if utc_day(now) > self.day {
+            published.push(self.rotate(tail, now)?);
+        } else if hour_of(now) != hour_of(self.last_checkpoint) {
+            published.push(self.checkpoint(tail, now, CheckpointReason::Hourly, Vec::new())?);
+        }
+        Ok(published)
+    }
+
+    /// Signs a checkpoint because somebody asks for it. Only under the lock.
+    ///
+    /// # Errors
+    ///
+    /// When the log is damaged or the disk fails.
+    pub fn on_request(&mut self, tail: &mut Tail, now: Timestamp) -> Result<Published, JournalError> {
+        tail.catch_up(now)?;
+        self.checkpoint(tail, now, CheckpointReason::Requested, Vec::new())
+    }
+
+    fn watch_clock(&mut self, tail: &mut Tail, now: Timestamp) -> Result<(), JournalError> {
+        let step = now.duration_since(self.last_tick);
+        let jump = if step < -BACK_STEP_MIN {
+            Some("back")
+        } else if step > FORWARD_STEP_MIN {
+            Some("forward")
+        } else {
+            None
+        };
+        if let Some(jump) = jump {
+            let record = ClockRecord { before: self.last_tick, now, jump: jump.into() };
+            tail.append(&[Draft::new(now, &record.into())?])?;
+        }
+        self.last_tick = now;
+        Ok(())
+    }
+
+    /// Signs the tree as it is, after reading again from the disk what this process believes to be there.
+    fn checkpoint(
+        &mut self,
+        tail: &mut Tail,
+        now: Timestamp,
+        reason: CheckpointReason,
+        charters: Vec<String>,
+    ) -> Result<Published, JournalError> {
+        tail.confirm()?;
+        let origin = signed_note::Signer::name(&self.key.signer).to_owned();
+        let head = Checkpoint::of(&origin, tail.tree(), now);
+        let note = head.sign(&self.key.signer)?;
+        tail.signed(&note)?;
+        let record = CheckpointRecord { epoch: self.epoch, reason, charters, note: note.clone() };
+        tail.append(&[Draft::new(now, &Event::Checkpoint(record))?])?;
+        self.last_checkpoint = now;
+        Ok(Published { note, size: head.size, time: now, reason })
+    }
+
+    /// Announces a new key, signs for the last time with the old one, destroys it, and begins a new segment.
+    fn rotate(&mut self, tail: &mut Tail, now: Timestamp) -> Result<Published, JournalError> {
+        let origin = signed_note::Signer::name(&self.key.signer).to_owned();
+        let medium = tail.medium.clone();
+        let layout = tail.layout.clone();
+        let files = KeyFiles::new(&layout, &*medium);
+        let next = match files.load(Slot::Next)? {
+            Some(next) => next,
+            None => files.draw(Slot::Next, &origin)?,
+        };
+        let record = self.key.announce(&next, self.epoch + 1, now)?;
+        tail.append(&[Draft::new(now, &Event::Key(record.clone()))?])?;
+        tail.announced(record.clone());
+        self.close_epoch(tail, &files, next, &record, now)
+    }
+
+    /// The rest of a rotation, once the new key is announced.
+    fn close_epoch(
+        &mut self,
+        tail: &mut Tail,
+        files: &KeyFiles<'_>,
+        next: DayKey,
+        record: &KeyRecord,
+        now: Timestamp,
+    ) -> Result<Published, JournalError> {
+        let published = self.checkpoint(tail, now, CheckpointReason::Rotation, Vec::new())?;
+        files.promote()?;
+        self.key = next;
+        self.epoch = record.epoch;
+        self.day = utc_day(record.from);
+        tail.seal(now)?;
+        Ok(published)
+    }
+}
+
+/// Finds the private half of the key that the log announced last, finishing a rotation that a crash interrupted.
+fn ready_key(tail: &mut Tail, origin: &str, now: Timestamp) -> Result<(DayKey, KeyRecord), JournalError> {
+    let medium = tail.medium.clone();
+    let layout = tail.layout.clone();
+    let files = KeyFiles::new(&layout, &*medium);
+    let (current, next) = (files.load(Slot::Current)?, files.load(Slot::Next)?);
+    let Some(announced) = tail.key().cloned() else {
+        // A log without a key is new: its first key, which the auditors write down.
+        let key = match current {
+            Some(key) => key,
+            None => files.draw(Slot::Current, origin)?,
+        };
+        check_origin(&key, origin)?;
+        let record = KeyRecord { epoch: 0, key: key.public.clone(), from: now, endorsement: None };
+        tail.append(&[Draft::new(now, &Event::Key(record.clone()))?])?;
+        tail.announced(record.clone());
+        return Ok((key, record));
+    };
+    match (current, next) {
+        (Some(key), next) if key.public == announced.key => {
+            check_origin(&key, origin)?;
+            files.destroy(Slot::Retired)?;
+            // Drawn but never announced; the next rotation draws its own.
+            if next.is_some() {
+                files.destroy(Slot::Next)?;
+            }
+            Ok((key, announced))
+        }
+        (Some(old), Some(next)) if next.public == announced.key => {
+            // Announced, but the old key may not have signed for the last time.
+            check_origin(&old, origin)?;
+            sign_off(tail, &old, announced.epoch.saturating_sub(1), now)?;
+            files.promote()?;
+            tail.seal(now)?;
+            Ok((next, announced))
+        }
+        (None, Some(next)) if next.public == announced.key => {
+            // The old key has signed for the last time and is on its way out.
+            files.promote()?;
+            tail.seal(now)?;
+            Ok((next, announced))
+        }
+        _ => Err(KeyError::Lost(super::checkpoint::key_name(&announced.key)).into()),
+    }
+}
+
+/// The last checkpoint of a key whose successor is already announced.
+fn sign_off(tail: &mut Tail, key: &DayKey, epoch: u64, now: Timestamp) -> Result<(), JournalError> {
+    tail.confirm()?;
+    let origin = signed_note::Signer::name(&key.signer);
+    let note = Checkpoint::of(origin, tail.tree(), now).sign(&key.signer)?;
+    tail.signed(&note)?;
+    let reason = CheckpointReason::Rotation;
+    let record = CheckpointRecord { epoch, reason, charters: Vec::new(), note };
+    tail.append(&[Draft::new(now, &Event::Checkpoint(record))?])?;
+    Ok(())
+}
+
+fn check_origin(key: &DayKey, origin: &str) -> Result<(), JournalError> {
+    let found = signed_note::Signer::name(&key.signer);
+    if found == origin {
+        Ok(())
+    } else {
+        Err(JournalError::Origin { found: found.to_owned(), expected: origin.to_owned() })
+    }
+}
+
+fn utc_day(time: Timestamp) -> Date {
+    time.to_zoned(TimeZone::UTC).date()
+}
+
+fn hour_of(time: Timestamp) -> i64 {
+    time.as_second().div_euclid(HOUR_SECONDS)
+}

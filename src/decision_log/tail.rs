@@ -1,0 +1,409 @@
+//! The end of the log as one process knows it: the open segment and the frontier of the tree.
+//!
+//! Several processes append to one log. Whoever writes holds an exclusive lock (`flock` on the file `lock`), first reads
+//! what others appended, then appends, makes it durable, and unlocks. A segment whose write permission is taken away is
+//! sealed: the next one begins where it ends.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::checkpoint::Checkpoint;
+use super::disk::{Layout, Medium, SegmentName, read_small, seal, state_of};
+use super::journal::JournalError;
+use super::line::{Draft, LINE_BYTES_MAX, Line, Reference};
+use super::record::{Event, KeyRecord, Kind, RecoveryRecord};
+use super::tree::Frontier;
+
+/// `resume.json` holds at most 64 hashes and one note, octets.
+const RESUME_BYTES_MAX: u64 = 128 << 10;
+
+/// What is wrong with a log that was not left so by a crash. Nothing is appended to such a log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// A complete line that is not a record of the log, or not the next one.
+    #[error("{segment}, octet {offset}: {why}")]
+    BadLine {
+        /// The segment's file name.
+        segment: String,
+        /// Where the line begins, octets.
+        offset: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Fewer records than a checkpoint has signed, or than this process has seen.
+    #[error("{segment}: records are missing at the end, {expected} octets were there, {found} are")]
+    Shortened {
+        /// The segment's file name.
+        segment: String,
+        /// Length it had, octets.
+        expected: u64,
+        /// Length it has, octets.
+        found: u64,
+    },
+    /// The lines on disk are not those that were signed or written.
+    #[error("the first {size} records are not those that were written")]
+    Rewritten {
+        /// Number of records.
+        size: u64,
+    },
+    /// A segment that should be there is not, or one that should not be is.
+    #[error("no segment begins at record {first}")]
+    MissingSegment {
+        /// Index of its first record.
+        first: u64,
+    },
+    /// `resume.json` contradicts itself.
+    #[error("resume.json is malformed; remove it to have the whole log read again")]
+    Resume,
+}
+
+/// From where a process that opens the log reads on: the state of the log at its last checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {
+    /// The tree that was signed.
+    pub tree: Frontier,
+    /// The segment in which the next record stands.
+    pub segment: String,
+    /// Where in the segment it stands, octets.
+    pub offset: u64,
+    /// The checkpoint.
+    pub note: String,
+    /// The last key announced before it.
+    pub key: Option<KeyRecord>,
+}
+
+/// The open segment.
+#[derive(Debug)]
+struct Open {
+    name: SegmentName,
+    file: File,
+    /// Octets that this process has read or written.
+    len: u64,
+}
+
+/// The end of the log.
+#[derive(Debug)]
+pub struct Tail {
+    pub(super) layout: Layout,
+    pub(super) medium: Arc<dyn Medium>,
+    lock: File,
+    open: Option<Open>,
+    tree: Frontier,
+    key: Option<KeyRecord>,
+    resume: Option<Resume>,
+}
+
+impl Tail {
+    /// Opens the log: reads from the last checkpoint on, and sets a torn last line aside.
+    ///
+    /// # Errors
+    ///
+    /// When the log is damaged, or the disk fails.
+    pub fn open(layout: Layout, medium: Arc<dyn Medium>, now: Timestamp) -> Result<Self, JournalError> {
+        layout.create().map_err(JournalError::io("create the directory of the log"))?;
+        let lock = layout.open_lock(&layout.lock()).map_err(JournalError::io("open the lock"))?;
+        let mut tail = Self { layout, medium, lock, open: None, tree: Frontier::new(), key: None, resume: None };
+        tail.locked(|tail| {
+            tail.load_resume()?;
+            tail.catch_up(now)
+        })?;
+        Ok(tail)
+    }
+
+    /// Runs `work` while holding the lock.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns; when the lock cannot be had.
+    pub fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        self.lock.lock().map_err(JournalError::io("lock the log"))?;
+        let result = work(self);
+        // Closing the file would unlock it too; nothing is lost when this fails.
+        let _ = self.lock.unlock();
+        result
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// The tree.
+    #[must_use]
+    pub fn tree(&self) -> &Frontier {
+        &self.tree
+    }
+
+    /// The last key announced.
+    #[must_use]
+    pub fn key(&self) -> Option<&KeyRecord> {
+        self.key.as_ref()
+    }
+
+    /// The state at the last checkpoint.
+    #[must_use]
+    pub fn resume(&self) -> Option<&Resume> {
+        self.resume.as_ref()
+    }
+
+    fn load_resume(&mut self) -> Result<(), JournalError> {
+        let text = match read_small(&self.layout.resume(), RESUME_BYTES_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(JournalError::io("read resume.json"))?,
+        };
+        let resume: Resume = serde_json::from_str(&text).map_err(|_| Damage::Resume)?;
+        let name: SegmentName = resume.segment.parse().map_err(|()| Damage::Resume)?;
+        let signed = Checkpoint::parse(&resume.note).map_err(|_| Damage::Resume)?;
+        let tree = &resume.tree;
+        if !tree.is_sound() || signed.size != tree.size() || signed.root != tree.root() {
+            return Err(Damage::Resume.into());
+        }
+        if !self.layout.segments().join(&resume.segment).exists() {
+            return Err(Damage::MissingSegment { first: name.first }.into());
+        }
+        let file = self.layout.open_segment(&*self.medium, &name).map_err(JournalError::io("open a segment"))?;
+        self.open = Some(Open { name, file, len: resume.offset });
+        self.tree = tree.clone();
+        self.key.clone_from(&resume.key);
+        self.resume = Some(resume);
+        Ok(())
+    }
+
+    /// Reads what other processes appended. Only under the lock.
+    ///
+    /// # Errors
+    ///
+    /// When the log is damaged, or the disk fails.
+    pub fn catch_up(&mut self, now: Timestamp) -> Result<(), JournalError> {
+        loop {
+            let Some(open) = &self.open else {
+                self.next_segment(now)?;
+                continue;
+            };
+            let (len, sealed) = state_of(&open.file).map_err(JournalError::io("look at a segment"))?;
+            if len < open.len {
+                let segment = open.name.to_string();
+                return Err(Damage::Shortened { segment, expected: open.len, found: len }.into());
+            }
+            if len > open.len {
+                self.read_on(now)?;
+            }
+            if !sealed {
+                return Ok(());
+            }
+            self.next_segment(now)?;
+        }
+    }
+
+    /// Opens the segment that begins with the next record; creates it when there is none.
+    fn next_segment(&mut self, now: Timestamp) -> Result<(), JournalError> {
+        let names = self.layout.list_segments().map_err(JournalError::io("list the segments"))?;
+        let size = self.tree.size();
+        let last_day = names.last().map(|name| name.day);
+        let name = match names.iter().find(|name| name.first == size && !self.is_open(name)) {
+            Some(name) => name.clone(),
+            None if names.last().is_some_and(|last| last.first >= size && !self.is_open(last)) => {
+                return Err(Damage::MissingSegment { first: size }.into());
+            }
+            None => {
+                let today = now.to_zoned(TimeZone::UTC).date();
+                SegmentName { first: size, day: last_day.map_or(today, |day| day.max(today)) }
+            }
+        };
+        let file = self.layout.open_segment(&*self.medium, &name).map_err(JournalError::io("open a segment"))?;
+        self.open = Some(Open { name, file, len: 0 });
+        Ok(())
+    }
+
+    fn is_open(&self, name: &SegmentName) -> bool {
+        self.open.as_ref().is_some_and(|open| open.name == *name)
+    }
+
+    /// Reads the open segment from where this process stopped.
+    fn read_on(&mut self, now: Timestamp) -> Result<(), JournalError> {
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        let torn = self.read_lines(&mut open);
+        self.open = Some(open);
+        match torn? {
+            Some(torn) => self.set_aside(&torn, now),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes in the complete lines; returns what stands after the last line feed.
+    fn read_lines(&mut self, open: &mut Open) -> Result<Option<Vec<u8>>, JournalError> {
+        let mut file = &open.file;
+        file.seek(SeekFrom::Start(open.len)).map_err(JournalError::io("read a segment"))?;
+        let mut reader = BufReader::with_capacity(1 << 16, file);
+        let mut line = Vec::new();
+        while read_line(&mut reader, &mut line).map_err(JournalError::io("read a segment"))? {
+            let Some(bytes) = line.strip_suffix(b"\n") else { return Ok(Some(line)) };
+            let bad = |why| Damage::BadLine { segment: open.name.to_string(), offset: open.len, why };
+            let parsed = Line::parse(bytes).map_err(|error| bad(error.to_string()))?;
+            if parsed.index() != self.tree.size() {
+                return Err(bad(format!("record {} where {} belongs", parsed.index(), self.tree.size())).into());
+            }
+            if let Line::Record(record) = &parsed
+                && record.kind == Kind::Key
+                && let Event::Key(key) = record.event().map_err(|error| bad(error.to_string()))?
+            {
+                self.key = Some(key);
+            }
+            self.tree.push(parsed.leaf());
+            open.len += line.len() as u64;
+        }
+        Ok(None)
+    }
+
+    /// Sets a torn line aside and records it. It was never acknowledged: its writer died before its line feed was durable.
+    fn set_aside(&mut self, torn: &[u8], now: Timestamp) -> Result<(), JournalError> {
+        let Some(open) = &self.open else { return Ok(()) };
+        let record = RecoveryRecord {
+            what: "torn-line".into(),
+            segment: open.name.to_string(),
+            offset: open.len,
+            bytes: torn.len() as u64,
+            sha256: HEXLOWER.encode(&Sha256::digest(torn)),
+        };
+        let path = self.layout.torn().join(format!("{}.{}", open.name, open.len));
+        self.layout.replace(&*self.medium, &path, torn, false).map_err(JournalError::io("set a torn line aside"))?;
+        self.medium.truncate(&open.file, open.len).map_err(JournalError::io("cut a torn line"))?;
+        self.append(&[Draft::new(now, &record.into())?])?;
+        Ok(())
+    }
+
+    /// Appends records and makes them durable. Only under the lock, after [`Tail::catch_up`].
+    ///
+    /// # Errors
+    ///
+    /// When they are not durable. They are then not in the log, as far as the disk lets itself be told so.
+    pub fn append(&mut self, drafts: &[Draft]) -> Result<Vec<Reference>, JournalError> {
+        let Some(open) = &mut self.open else { return Err(JournalError::Closed) };
+        let mut tree = self.tree.clone();
+        let mut bytes = Vec::with_capacity(drafts.len() * 1024);
+        let mut references = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let line = draft.line(tree.size());
+            let leaf = super::tree::leaf_hash(line.as_bytes());
+            references.push(Reference { index: tree.size(), leaf });
+            tree.push(leaf);
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.push(b'\n');
+        }
+        if let Err(error) = self.medium.append(&open.file, &bytes) {
+            // Nothing of this group was acknowledged: what got to the disk of it is cut off again. When that fails too,
+            // the next one to open the log finds a torn line, or lines nobody was promised.
+            let _ = self.medium.truncate(&open.file, open.len);
+            return Err(JournalError::Write(error.to_string()));
+        }
+        if let Err(error) = self.medium.sync(&open.file) {
+            // A failed fsync is never retried: the system may have dropped the pages and would report success.
+            let _ = self.medium.truncate(&open.file, open.len);
+            return Err(JournalError::Sync(error.to_string()));
+        }
+        open.len += bytes.len() as u64;
+        self.tree = tree;
+        Ok(references)
+    }
+
+    /// Remembers a key that was appended by this process.
+    pub fn announced(&mut self, key: KeyRecord) {
+        self.key = Some(key);
+    }
+
+    /// Reads again, from the disk, what was appended since the last checkpoint, and compares it with what this process
+    /// believes: a tree that is no extension of the last one signed is never signed.
+    ///
+    /// # Errors
+    ///
+    /// [`Damage::Rewritten`] when they differ; when the log is damaged otherwise, or the disk fails.
+    pub fn confirm(&self) -> Result<(), JournalError> {
+        let names = self.layout.list_segments().map_err(JournalError::io("list the segments"))?;
+        let mut tree = Frontier::new();
+        let mut start = None;
+        if let Some(resume) = &self.resume {
+            tree = resume.tree.clone();
+            start = resume.segment.parse::<SegmentName>().ok().map(|name| (name, resume.offset));
+        }
+        for name in names {
+            let offset = match &start {
+                Some((first, _)) if name < *first => continue,
+                Some((first, offset)) if name == *first => *offset,
+                _ if name.first != tree.size() => return Err(Damage::MissingSegment { first: tree.size() }.into()),
+                _ => 0,
+            };
+            let path = self.layout.segments().join(name.to_string());
+            let mut file = File::open(path).map_err(JournalError::io("read a segment"))?;
+            file.seek(SeekFrom::Start(offset)).map_err(JournalError::io("read a segment"))?;
+            let mut reader = BufReader::with_capacity(1 << 16, file);
+            let mut line = Vec::new();
+            while read_line(&mut reader, &mut line).map_err(JournalError::io("read a segment"))? {
+                let bytes = line.strip_suffix(b"\n").unwrap_or(&line);
+                let leaf = Line::parse(bytes).map(|line| line.leaf());
+                tree.push(leaf.map_err(|_| Damage::Rewritten { size: self.tree.size() })?);
+            }
+        }
+        if tree == self.tree { Ok(()) } else { Err(Damage::Rewritten { size: self.tree.size() }.into()) }
+    }
+
+    /// Notes that `note` signs the tree as it is now, for those who open the log later. Only under the lock.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn signed(&mut self, note: &str) -> Result<(), JournalError> {
+        let Some(open) = &self.open else { return Err(JournalError::Closed) };
+        let resume = Resume {
+            tree: self.tree.clone(),
+            segment: open.name.to_string(),
+            offset: open.len,
+            note: note.to_owned(),
+            key: self.key.clone(),
+        };
+        let json = serde_json::to_string(&resume).map_err(|_| Damage::Resume)?;
+        self.layout
+            .replace(&*self.medium, &self.layout.checkpoint(), note.as_bytes(), false)
+            .and_then(|()| self.layout.replace(&*self.medium, &self.layout.resume(), json.as_bytes(), false))
+            .map_err(JournalError::io("write the checkpoint"))?;
+        self.resume = Some(resume);
+        Ok(())
+    }
+
+    /// Seals the open segment, so that the next record begins a new one. Only under the lock.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn seal(&mut self, now: Timestamp) -> Result<(), JournalError> {
+        let Some(open) = &self.open else { return Ok(()) };
+        if open.name.first == self.tree.size() {
+            // An empty segment is not worth sealing, and two segments cannot begin at one record.
+            return Ok(());
+        }
+        seal(&open.file).map_err(JournalError::io("seal a segment"))?;
+        self.next_segment(now)
+    }
+
+    /// The day the open segment was begun.
+    #[must_use]
+    pub fn segment_day(&self) -> Option<jiff::civil::Date> {
+        self.open.as_ref().map(|open| open.name.day)
+    }
+}
+
+/// Reads one line with its line feed into `line`; `false` at the end of the file. What is longer than a line may be is cut
+/// there and so has no line feed.
+pub(super) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let limit = LINE_BYTES_MAX as u64 + 2;
+    Ok(reader.take(limit).read_until(b'\n', line)? > 0)
+}

@@ -1,0 +1,237 @@
+//! The journal on a real disk: groups, several writers, crashes of the tail, the turn of the day.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use charter_milter::decision_log::disk::list_segments;
+use charter_milter::decision_log::journal::{Journal, JournalError, Options, Role};
+use charter_milter::decision_log::line::{Line, Reference};
+use charter_milter::decision_log::record::{CheckpointReason, Event, Kind, OperatorRecord, Record};
+use charter_milter::decision_log::tail::Damage;
+use jiff::{SignedDuration, Timestamp};
+
+pub const ORIGIN: &str = "gateway.example/charter";
+
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub fn noon() -> Timestamp {
+    at("2026-06-11T12:00:00Z")
+}
+
+pub fn operator(at: Timestamp, command: &str) -> Record {
+    let record = OperatorRecord { command: command.into(), user: "postmaster".into(), ..OperatorRecord::default() };
+    Record::new(at, Event::Operator(record))
+}
+
+pub fn keeper(dir: &Path, now: Timestamp) -> Journal {
+    Journal::open(&Options::new(dir, ORIGIN, Role::Keeper, now)).unwrap()
+}
+
+/// Every line of the log, in order.
+pub fn lines(dir: &Path) -> Vec<String> {
+    let segments = dir.join("segments");
+    let names = list_segments(&segments).unwrap();
+    names
+        .iter()
+        .flat_map(|name| {
+            let text = std::fs::read_to_string(segments.join(name.to_string())).unwrap();
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+pub fn kinds(dir: &Path) -> Vec<Kind> {
+    lines(dir)
+        .iter()
+        .filter_map(|line| match Line::parse(line.as_bytes()).unwrap() {
+            Line::Record(record) => Some(record.kind),
+            Line::Purged { .. } => None,
+        })
+        .collect()
+}
+
+fn stands(dir: &Path, reference: Reference) {
+    let lines = lines(dir);
+    let line = Line::parse(lines[usize::try_from(reference.index).unwrap()].as_bytes()).unwrap();
+    assert_eq!((line.index(), line.leaf()), (reference.index, reference.leaf));
+}
+
+#[test]
+fn fifty_sessions_append_and_each_gets_its_own_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = keeper(dir.path(), noon());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let references = runtime.block_on(async {
+        let sessions: Vec<_> = (0..50)
+            .map(|session| {
+                let journal = journal.clone();
+                tokio::spawn(async move {
+                    let mut references = Vec::new();
+                    for _ in 0..20 {
+                        let record = operator(noon(), &format!("session {session}"));
+                        references.push(journal.append(record).await.unwrap());
+                    }
+                    references
+                })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for session in sessions {
+            all.extend(session.await.unwrap());
+        }
+        all
+    });
+    assert_eq!(references.len(), 1000);
+    let lines = lines(dir.path());
+    for reference in &references {
+        let line = Line::parse(lines[usize::try_from(reference.index).unwrap()].as_bytes()).unwrap();
+        assert_eq!((line.index(), line.leaf()), (reference.index, reference.leaf));
+    }
+    let mut places: Vec<_> = references.iter().map(|reference| reference.index).collect();
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places.len(), 1000, "no two records share a place");
+}
+
+#[test]
+fn two_writers_share_one_log_across_the_turn_of_the_day() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = keeper(dir.path(), noon());
+    let command = Journal::open(&Options::new(dir.path(), ORIGIN, Role::Appender, noon())).unwrap();
+    let mut references = Vec::new();
+    for i in 0..10 {
+        references.push(daemon.append_blocking(&operator(noon(), "daemon")).unwrap());
+        references.push(command.append_blocking(&operator(noon(), "command")).unwrap());
+        if i == 4 {
+            let published = daemon.tick_blocking(at("2026-06-12T00:00:02Z"), &[]).unwrap();
+            assert_eq!(published[0].reason, CheckpointReason::Rotation);
+        }
+    }
+    for reference in references {
+        stands(dir.path(), reference);
+    }
+    let names = list_segments(&dir.path().join("segments")).unwrap();
+    assert_eq!(names.len(), 2);
+    assert_eq!(names[1].day.to_string(), "2026-06-12");
+    let sealed = std::fs::metadata(dir.path().join("segments").join(names[0].to_string())).unwrap();
+    assert_eq!(sealed.permissions().mode() & 0o222, 0, "the day before takes no more lines");
+    // The last record before the closing checkpoint of a day announces the key of the next.
+    let kinds = kinds(dir.path());
+    let last = usize::try_from(names[1].first).unwrap();
+    assert_eq!(kinds[last - 2..last], [Kind::Key, Kind::Checkpoint]);
+    assert!(!dir.path().join("private/retired.key").exists());
+    assert!(!dir.path().join("private/next.key").exists());
+}
+
+#[test]
+fn a_log_reopens_where_it_was_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut expected = 0;
+    for day in 11..15 {
+        let now = at(&format!("2026-06-{day}T12:00:00Z"));
+        let journal = keeper(dir.path(), now);
+        journal.tick_blocking(now, &[]).unwrap();
+        let reference = journal.append_blocking(&operator(now, "work")).unwrap();
+        assert!(reference.index > expected);
+        expected = reference.index;
+    }
+    // Without the note of where to resume, the whole log is read again, to the same end.
+    std::fs::remove_file(dir.path().join("resume.json")).unwrap();
+    let now = at("2026-06-15T12:00:00Z");
+    let journal = keeper(dir.path(), now);
+    assert_eq!(journal.append_blocking(&operator(now, "work")).unwrap().index, expected + 2);
+}
+
+#[test]
+fn a_checkpoint_comes_every_hour_and_at_the_edges_of_a_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = keeper(dir.path(), noon());
+    let window = vec!["cnrs-2018".to_owned()];
+    let reasons = |now: &str, windows: &[String]| -> Vec<_> {
+        journal.tick_blocking(at(now), windows).unwrap().into_iter().map(|published| published.reason).collect()
+    };
+    assert_eq!(reasons("2026-06-11T12:00:05Z", &[]), []);
+    assert_eq!(reasons("2026-06-11T12:04:05Z", &window), [CheckpointReason::WindowOpened]);
+    assert_eq!(reasons("2026-06-11T12:04:10Z", &window), []);
+    assert_eq!(reasons("2026-06-11T12:08:10Z", &[]), [CheckpointReason::WindowClosed]);
+    // Nothing happened, and the hour is signed all the same; a long sleep of the machine is recorded.
+    assert_eq!(reasons("2026-06-11T13:00:01Z", &[]), [CheckpointReason::Hourly]);
+    assert_eq!(reasons("2026-06-11T12:59:00Z", &[]), [CheckpointReason::Hourly]);
+    assert_eq!(kinds(dir.path()).iter().filter(|kind| **kind == Kind::Clock).count(), 2);
+}
+
+#[test]
+fn a_torn_last_line_is_set_aside_and_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = keeper(dir.path(), noon()).append_blocking(&operator(noon(), "kept")).unwrap();
+    let name = list_segments(&dir.path().join("segments")).unwrap()[0].to_string();
+    let path = dir.path().join("segments").join(&name);
+    let before = std::fs::read(&path).unwrap();
+    let torn = br#"{"v":1,"i":3,"at":"2026-"#;
+    std::fs::write(&path, [before.as_slice(), torn].concat()).unwrap();
+
+    let command = Journal::open(&Options::new(dir.path(), ORIGIN, Role::Appender, noon())).unwrap();
+    command.append_blocking(&operator(noon(), "after")).unwrap();
+    stands(dir.path(), kept);
+    let kinds = kinds(dir.path());
+    assert_eq!(kinds[kinds.len() - 2..], [Kind::Recovery, Kind::Operator]);
+    assert_eq!(std::fs::read(dir.path().join("torn").join(format!("{name}.{}", before.len()))).unwrap(), torn);
+}
+
+fn damage(dir: &Path) -> Damage {
+    match Journal::open(&Options::new(dir, ORIGIN, Role::Appender, noon())) {
+        Err(JournalError::Damaged(damage)) => damage,
+        other => panic!("a damaged log, not {other:?}"),
+    }
+}
+
+#[test]
+fn a_damaged_log_is_not_appended_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = keeper(dir.path(), noon());
+    for _ in 0..5 {
+        journal.append_blocking(&operator(noon(), "work")).unwrap();
+    }
+    drop(journal);
+    let name = list_segments(&dir.path().join("segments")).unwrap()[0].to_string();
+    let path = dir.path().join("segments").join(name);
+    let good = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<_> = good.lines().collect();
+
+    std::fs::write(&path, good.replace(lines[3], "not a record")).unwrap();
+    assert!(matches!(damage(dir.path()), Damage::BadLine { .. }));
+    std::fs::write(&path, good.replace(&format!("{}\n", lines[3]), "")).unwrap();
+    assert!(matches!(damage(dir.path()), Damage::BadLine { why, .. } if why == "record 4 where 3 belongs"));
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(damage(dir.path()), Damage::Shortened { found: 0, .. }));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(damage(dir.path()), Damage::MissingSegment { first: 0 });
+}
+
+#[test]
+fn a_line_rewritten_under_the_daemon_is_never_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = keeper(dir.path(), noon());
+    journal.append_blocking(&operator(noon(), "honest")).unwrap();
+    let name = list_segments(&dir.path().join("segments")).unwrap()[0].to_string();
+    let path = dir.path().join("segments").join(name);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("honest", "forged")).unwrap();
+    let later = noon().saturating_add(SignedDuration::from_hours(1)).unwrap();
+    assert!(matches!(journal.tick_blocking(later, &[]), Err(JournalError::Damaged(Damage::Rewritten { .. }))));
+    // And from then on nothing is acknowledged.
+    assert!(matches!(journal.append_blocking(&operator(noon(), "after")), Err(JournalError::Poisoned(_))));
+}
+
+#[test]
+fn one_daemon_keeps_a_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = keeper(dir.path(), noon());
+    let second = Journal::open(&Options::new(dir.path(), ORIGIN, Role::Keeper, noon()));
+    assert_eq!(second.unwrap_err(), JournalError::AlreadyKept);
+    drop(journal);
+    let renamed = Journal::open(&Options::new(dir.path(), "other.example", Role::Keeper, noon()));
+    assert!(matches!(renamed, Err(JournalError::Origin { .. })));
+}
