@@ -8,3 +8,4 @@ pub mod edit;
 pub mod envelope;
 pub mod headers;
 pub mod mime;
+pub mod subject;

@@ -86,6 +86,21 @@ fn push_folded(block: &mut Vec<u8>, value: &[u8], line_end: &[u8]) {
     }
 }
 
+/// Makes a received value fit for an edit: folded with LF, every line but the first beginning with a space, without the
+/// NUL and the bare CR that the milter protocol or the mail server would stumble over.
+#[must_use]
+pub fn edit_value(raw: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(raw.len());
+    let mut bytes = raw.iter().copied().filter(|b| !matches!(b, b'\r' | 0)).peekable();
+    while let Some(byte) = bytes.next() {
+        value.push(byte);
+        if byte == b'\n' && !matches!(bytes.peek(), Some(b' ' | b'\t')) {
+            value.push(b' ');
+        }
+    }
+    value
+}
+
 struct Slot {
     field: Field,
     edited: bool,

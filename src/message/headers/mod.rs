@@ -6,11 +6,13 @@
 
 use std::borrow::Cow;
 
+mod draft;
 mod edits;
 mod views;
 pub mod words;
 
-pub use edits::{HeaderEdit, apply};
+pub use draft::Draft;
+pub use edits::{HeaderEdit, apply, edit_value};
 pub use views::{FromDefect, ids, receipt_requests};
 
 /// A header: the ordered fields of a message.
