@@ -4,6 +4,7 @@
 //! says so, and [`crate::charter`] refuses it.
 
 pub mod address;
+pub mod attachments;
 pub mod edit;
 pub mod envelope;
 pub mod headers;

@@ -1,0 +1,277 @@
+//! Files written into a text line by line: uuencode, yEnc, BinHex, OpenPGP armour.
+//!
+//! Mail programs turn such lines into attachments (Outlook, Thunderbird and `MIME::Parser` for uuencode). A line of a
+//! letter that merely begins with `begin` is no file: what follows must look like one.
+
+use std::ops::Range;
+
+use super::Class;
+use super::text::{Form, TextBlock};
+use crate::message::mime::decode;
+
+/// Finds the blocks, in order. One pass over the lines; a block that has no end is taken as far as its lines look
+/// like it.
+pub(super) fn find(text: &[u8]) -> Vec<TextBlock> {
+    let mut found = Vec::new();
+    let mut lines = Lines { text, at: 0 };
+    while let Some((range, line)) = lines.next() {
+        let block = match line.first() {
+            Some(b'b' | b'B') => uuencode(line, &mut lines),
+            Some(b'=') => yenc(line, &mut lines),
+            Some(b'(') => binhex(line, &mut lines),
+            Some(b'-') => armour(line, &mut lines),
+            _ => None,
+        };
+        if let Some(block) = block {
+            found.push(TextBlock {
+                range: range.start..lines.at,
+                class: block.class,
+                name: block.name.filter(|name| !name.is_empty()),
+                media_type: block.media_type.to_owned(),
+                size_bytes: block.size_bytes,
+                form: Form::Lines,
+            });
+        }
+    }
+    found
+}
+
+struct Block {
+    class: Class,
+    name: Option<String>,
+    media_type: &'static str,
+    size_bytes: u64,
+}
+
+/// The lines of a text; a copy can run ahead.
+#[derive(Clone)]
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = (Range<usize>, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty())?;
+        let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let range = self.at..self.at + length;
+        self.at = range.end;
+        let line = rest.get(..length)?;
+        Some((range, line.strip_suffix(b"\n").map_or(line, |l| l.strip_suffix(b"\r").unwrap_or(l))))
+    }
+}
+
+/// `begin 644 name`, lines of which the first character gives the length, `end` (POSIX uuencode); and the base64 form.
+fn uuencode(line: &[u8], lines: &mut Lines<'_>) -> Option<Block> {
+    let is_base64 = line.get(..13).is_some_and(|start| start.eq_ignore_ascii_case(b"begin-base64 "));
+    let rest = if is_base64 {
+        line.get(13..)?
+    } else {
+        line.get(..6).filter(|start| start.eq_ignore_ascii_case(b"begin "))?;
+        line.get(6..)?
+    };
+    let rest = rest.trim_ascii_start();
+    let digits = rest.iter().take_while(|b| matches!(b, b'0'..=b'7')).count();
+    let name = rest.get(digits..)?;
+    if !(3..=6).contains(&digits) || !name.starts_with(b" ") || name.trim_ascii().is_empty() {
+        return None;
+    }
+    let mut ahead = lines.clone();
+    let mut size_bytes = 0;
+    let mut data_lines = 0u64;
+    let mut has_end = false;
+    let mut end = ahead.at;
+    for (range, line) in ahead.by_ref() {
+        if line.trim_ascii() == b"end" || is_base64 && line.trim_ascii() == b"====" {
+            end = range.end;
+            has_end = true;
+            break;
+        }
+        let length = if is_base64 { base64_line(line) } else { uu_line(line) };
+        let Some(length) = length else { break };
+        size_bytes += length;
+        data_lines += u64::from(length > 0);
+        end = range.end;
+    }
+    if data_lines == 0 && !has_end {
+        return None;
+    }
+    lines.at = end;
+    Some(Block {
+        class: Class::EncodedInText,
+        name: Some(decode::raw_text(name.trim_ascii()).into_owned()),
+        media_type: "application/octet-stream",
+        size_bytes,
+    })
+}
+
+/// The octets a line of uuencode carries, `None` when it is none. Some encoders drop trailing spaces, some add a
+/// check character.
+fn uu_line(line: &[u8]) -> Option<u64> {
+    let (first, data) = line.split_first()?;
+    if !matches!(first, b' '..=b'`') || !data.iter().all(|b| matches!(b, b' '..=b'`')) {
+        return None;
+    }
+    let octets = usize::from((first - b' ') & 0x3f);
+    let characters = octets.div_ceil(3) * 4;
+    let short = data.len() < characters && data.len() + 4 < octets.div_ceil(3) * 3;
+    (!short && data.len() <= characters + 2 && (octets > 0 || data.len() <= 2)).then_some(octets as u64)
+}
+
+fn base64_line(line: &[u8]) -> Option<u64> {
+    let line = line.trim_ascii_end();
+    let is_data = !line.is_empty() && line.iter().all(|b| *b == b'=' || decode::base64_digit(*b).is_some());
+    is_data.then_some(line.len() as u64 / 4 * 3)
+}
+
+/// `=ybegin line=128 size=123 name=x` … `=yend` (yEnc 1.3).
+fn yenc(line: &[u8], lines: &mut Lines<'_>) -> Option<Block> {
+    let rest = line.strip_prefix(b"=ybegin ")?;
+    memchr::memmem::find(rest, b"line=")?;
+    let name = memchr::memmem::find(rest, b"name=").and_then(|at| rest.get(at + 5..));
+    let mut ahead = lines.clone();
+    let mut size_bytes = 0;
+    let mut end = ahead.text.len();
+    for (range, line) in ahead.by_ref() {
+        if line.starts_with(b"=yend") {
+            end = range.end;
+            break;
+        }
+        size_bytes += line.len() as u64;
+    }
+    lines.at = end;
+    Some(Block {
+        class: Class::EncodedInText,
+        name: name.map(|name| decode::raw_text(name.trim_ascii()).into_owned()),
+        media_type: "application/octet-stream",
+        size_bytes,
+    })
+}
+
+/// The announcement of BinHex 4.0 and the data between two colons (RFC 1741).
+fn binhex(line: &[u8], lines: &mut Lines<'_>) -> Option<Block> {
+    let start = b"(This file must be converted with BinHex";
+    line.get(..start.len()).filter(|head| head.eq_ignore_ascii_case(start))?;
+    let mut ahead = lines.clone();
+    let (mut begun, mut size_bytes, mut end) = (false, 0, None);
+    for (range, line) in ahead.by_ref() {
+        let line = line.trim_ascii();
+        if !begun && line.is_empty() {
+            continue;
+        }
+        if !begun && !line.starts_with(b":") {
+            return None;
+        }
+        let is_last = line.ends_with(b":") && (begun || line.len() > 1);
+        begun = true;
+        if line.is_empty() || line.iter().any(|b| !b.is_ascii_graphic()) {
+            break;
+        }
+        size_bytes += line.len() as u64 * 3 / 4;
+        end = Some(range.end);
+        if is_last {
+            break;
+        }
+    }
+    lines.at = end?;
+    Some(Block { class: Class::EncodedInText, name: None, media_type: "application/mac-binhex40", size_bytes })
+}
+
+/// `-----BEGIN PGP MESSAGE-----` and its kin (RFC 9580 section 6.2). Signed text and signatures are no attachments.
+fn armour(line: &[u8], lines: &mut Lines<'_>) -> Option<Block> {
+    let title = line.trim_ascii_end().strip_prefix(b"-----BEGIN PGP ")?.strip_suffix(b"-----")?;
+    let (class, media_type) = match title {
+        b"PUBLIC KEY BLOCK" | b"PRIVATE KEY BLOCK" | b"SECRET KEY BLOCK" => (Class::PgpKey, "application/pgp-keys"),
+        b"ARMORED FILE" => (Class::EncodedInText, "application/octet-stream"),
+        _ if title.starts_with(b"MESSAGE") => (Class::Encrypted, "application/pgp-encrypted"),
+        _ => return None,
+    };
+    let end_line = [b"-----END PGP ".as_slice(), title, b"-----"].concat();
+    let mut ahead = lines.clone();
+    let (mut size_bytes, mut end, mut name) = (0, None, None);
+    for (range, line) in ahead.by_ref() {
+        let line = line.trim_ascii_end();
+        if line == end_line {
+            end = Some(range.end);
+            break;
+        }
+        // Armour has header lines, an empty line, and base64; anything else is a quotation of its first line alone.
+        let data = base64_line(line.strip_prefix(b"=").unwrap_or(line));
+        let is_header = size_bytes == 0 && memchr::memmem::find(line, b": ").is_some();
+        if data.is_none() && !is_header && !line.is_empty() {
+            break;
+        }
+        if data.is_some() {
+            end = Some(range.end);
+        }
+        if let Some(file) = line.strip_prefix(b"Filename: ").or_else(|| line.strip_prefix(b"FileName: ")) {
+            name = Some(decode::raw_text(file).into_owned());
+        }
+        size_bytes += data.unwrap_or(0);
+    }
+    lines.at = end?;
+    Some(Block { class, name, media_type, size_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<(Class, Option<String>, String)> {
+        find(text.as_bytes()).into_iter().map(|b| (b.class, b.name, text[b.range].to_owned())).collect()
+    }
+
+    #[test]
+    fn uuencoded_files_are_found_with_their_names() {
+        let text = "Hello\r\nbegin 644 a b.txt\r\n#0V%T\r\n`\r\nend\r\nBye\r\n";
+        assert_eq!(
+            found(text),
+            [(
+                Class::EncodedInText,
+                Some("a b.txt".to_owned()),
+                "begin 644 a b.txt\r\n#0V%T\r\n`\r\nend\r\n".to_owned()
+            )]
+        );
+    }
+
+    #[test]
+    fn uuencode_without_end_stops_at_the_first_other_line() {
+        let text = "begin 644 x\n#0V%T\n\nThe rest of the letter\n";
+        assert_eq!(found(text)[0].2, "begin 644 x\n#0V%T\n");
+    }
+
+    #[test]
+    fn letters_that_begin_with_begin_are_letters() {
+        for text in [
+            "begin 2018 with us\n\nThe campaign starts.\n",
+            "begin 644 people joined\nand we thank them all for it, dearly\n",
+            "begin\n",
+            "Begin the beguine\n",
+        ] {
+            assert_eq!(found(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn yenc_binhex_and_armour_are_found() {
+        let yenc = "=ybegin line=128 size=3 name=a.bin\r\n\u{80}\u{81}\r\n=yend size=3\r\nBye";
+        assert_eq!(found(yenc)[0].1.as_deref(), Some("a.bin"));
+        let binhex = "(This file must be converted with BinHex 4.0)\r\n\r\n:$f*TEQKPH#jdC\r\n3@4#:\r\nBye\r\n";
+        assert_eq!(find(binhex.as_bytes())[0].range.end, binhex.len() - 5);
+        let pgp = "-----BEGIN PGP MESSAGE-----\r\n\r\nhQEMA5==\r\n=abcd\r\n-----END PGP MESSAGE-----\r\n";
+        assert_eq!(found(pgp)[0].0, Class::Encrypted);
+        let key = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQEN\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        assert_eq!(found(key)[0].0, Class::PgpKey);
+        let signed = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nHi\n-----BEGIN PGP SIGNATURE-----\n\niQ==\n";
+        assert_eq!(found(signed), []);
+    }
+
+    #[test]
+    fn the_work_is_linear_in_the_text() {
+        // Every line looks like a start, none is one.
+        let text = "-----BEGIN PGP MESSAGE-----\n".repeat(20_000);
+        assert_eq!(find(text.as_bytes()).len(), 0);
+    }
+}

@@ -1,0 +1,209 @@
+//! Data written into HTML: `data:` URIs (RFC 2397) in attributes and style sheets.
+//!
+//! `lol_html` cuts the HTML into tags and tells where each value stands in the source, so that everything around a
+//! value stays as it is.
+
+use std::cell::RefCell;
+
+use encoding_rs::Encoding;
+use lol_html::html_content::{Element, TextChunk};
+use lol_html::{AsciiCompatibleEncoding, HtmlRewriter, Settings, element, text};
+
+use super::Class;
+use super::text::{Form, TextBlock};
+
+/// A URI shorter than this carries nothing: an empty picture that stands for one to come.
+const PAYLOAD_BYTES_MIN: usize = 1;
+
+/// Attributes whose text is read by people or scripts and never fetched.
+const TEXT_ATTRIBUTES: [&str; 7] = ["alt", "title", "placeholder", "summary", "label", "value", "name"];
+
+/// Finds the URIs, in order. HTML that cannot be cut into tags at all counts as one block when it names a `data:` URI.
+pub(super) fn find(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
+    let found = RefCell::new(Vec::new());
+    let style = RefCell::new(None::<usize>);
+    let encoding = AsciiCompatibleEncoding::new(encoding).unwrap_or(AsciiCompatibleEncoding::utf_8());
+    let settings = Settings::new()
+        .append_element_content_handler(element!("*", |element| {
+            look_at_tag(element, &mut found.borrow_mut());
+            Ok(())
+        }))
+        .append_element_content_handler(text!("style", |chunk| {
+            look_at_style(chunk, html, &mut style.borrow_mut(), &mut found.borrow_mut());
+            Ok(())
+        }))
+        .with_encoding(encoding)
+        .with_strict(false);
+    let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
+    let done = rewriter.write(html).and_then(|()| rewriter.end());
+    let mut found = found.into_inner();
+    if done.is_err() && position_of_uri(html, 0).is_some() {
+        found.clear();
+        found.push(block(0..html.len(), Form::Lines, "text/html".to_owned(), html.len()));
+    }
+    found
+}
+
+fn block(range: std::ops::Range<usize>, form: Form, media_type: String, payload: usize) -> TextBlock {
+    TextBlock { range, class: Class::DataUri, name: None, media_type, size_bytes: payload as u64 / 4 * 3, form }
+}
+
+fn look_at_tag(element: &Element<'_, '_>, found: &mut Vec<TextBlock>) {
+    for attribute in element.attributes() {
+        let Some(place) = attribute.value_source_location().map(|place| place.bytes()) else { continue };
+        let name = attribute.name();
+        if TEXT_ATTRIBUTES.contains(&name.as_str()) || name.starts_with("data-") || name.starts_with("aria-") {
+            continue;
+        }
+        let value = as_fetched(&attribute.value());
+        let is_list = matches!(name.as_str(), "style" | "srcset" | "imagesrcset" | "content" | "srcdoc");
+        let start = if is_list {
+            position_of_uri(value.as_bytes(), 0)
+        } else {
+            value.get(..5).filter(|start| start.eq_ignore_ascii_case("data:")).map(|_| 0)
+        };
+        let Some(uri) = start.and_then(|at| value.get(at..)) else { continue };
+        let Some((media_type, payload)) = read_uri(uri) else { continue };
+        if payload < PAYLOAD_BYTES_MIN {
+            continue;
+        }
+        let is_picture = matches!(element.tag_name().as_str(), "img" | "source" | "embed" | "input" | "image");
+        if is_picture {
+            return found.push(block(element.source_location().bytes(), Form::Tag, media_type, payload));
+        }
+        found.push(block(place, Form::Value, media_type, payload));
+    }
+}
+
+/// Style sheets come in chunks; the URIs of one are looked for in the source from its first chunk to its last.
+fn look_at_style(chunk: &TextChunk<'_>, html: &[u8], start: &mut Option<usize>, found: &mut Vec<TextBlock>) {
+    let place = chunk.source_location().bytes();
+    let from = *start.get_or_insert(place.start);
+    if !chunk.last_in_text_node() {
+        return;
+    }
+    *start = None;
+    let end = place.end.max(from);
+    let sheet = html.get(from..end).unwrap_or_default();
+    let mut at = 0;
+    while let Some(uri_at) = position_of_uri(sheet, at) {
+        let rest = sheet.get(uri_at..).unwrap_or_default();
+        let length = rest.iter().position(|b| b"\"')\r\n".contains(b)).unwrap_or(rest.len());
+        let uri = String::from_utf8_lossy(rest.get(..length).unwrap_or_default());
+        if let Some((media_type, payload)) = read_uri(&uri) {
+            found.push(block(from + uri_at..from + uri_at + length, Form::Value, media_type, payload));
+        }
+        at = uri_at + length.max(1);
+    }
+}
+
+/// Where a `data:` URI begins inside a style sheet or a list, from `from` on.
+fn position_of_uri(text: &[u8], from: usize) -> Option<usize> {
+    let rest = text.get(from..)?;
+    memchr::memchr_iter(b':', rest).find_map(|colon| {
+        let at = colon.checked_sub(4)?;
+        let is_scheme = rest.get(at..colon)?.eq_ignore_ascii_case(b"data");
+        let before = at.checked_sub(1).and_then(|i| rest.get(i)).or_else(|| text.get(from.wrapping_sub(1)));
+        let starts = before.is_none_or(|b| b"('\" \t\r\n,=;".contains(b));
+        (is_scheme && starts).then_some(from + at)
+    })
+}
+
+/// Media type and length of the payload; `None` when it is no `data:` URI.
+fn read_uri(uri: &str) -> Option<(String, usize)> {
+    let rest = uri.get(5..)?;
+    let (head, payload) = rest.split_once(',')?;
+    let media_type = head.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_type = media_type.is_empty() || media_type.bytes().all(|b| b.is_ascii_graphic());
+    let media_type = if media_type.is_empty() { "text/plain".to_owned() } else { media_type };
+    is_type.then_some((media_type, payload.len()))
+}
+
+/// An attribute's value as a browser fetches it: character references undone; tabs and line ends, which URL parsers
+/// drop, removed. Only the beginning is needed, but lists need all of it.
+fn as_fetched(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.find('&') {
+        text.push_str(rest.get(..at).unwrap_or_default());
+        rest = rest.get(at..).unwrap_or_default();
+        let (character, length) = reference(rest).unwrap_or(('&', 1));
+        text.push(character);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    text.push_str(rest);
+    text.retain(|c| !matches!(c, '\t' | '\r' | '\n'));
+    text.trim_start_matches(|c: char| c <= ' ').to_owned()
+}
+
+/// The character reference at the start of `text` (numeric, or one of those that can hide a scheme) and its length.
+fn reference(text: &str) -> Option<(char, usize)> {
+    const NAMED: [(&str, char); 6] =
+        [("&colon;", ':'), ("&Tab;", '\t'), ("&NewLine;", '\n'), ("&comma;", ','), ("&lpar;", '('), ("&semi;", ';')];
+    if let Some((name, character)) = NAMED.iter().find(|(name, _)| text.starts_with(name)) {
+        return Some((*character, name.len()));
+    }
+    let digits = text.strip_prefix("&#")?;
+    let (digits, radix, skipped) = match digits.strip_prefix(['x', 'X']) {
+        Some(digits) => (digits, 16, 3),
+        None => (digits, 10, 2),
+    };
+    let length = digits.bytes().take(8).take_while(|b| char::from(*b).is_digit(radix)).count();
+    let number = u32::from_str_radix(digits.get(..length)?, radix).ok()?;
+    let semicolon = usize::from(digits.as_bytes().get(length) == Some(&b';'));
+    Some((char::from_u32(number)?, skipped + length + semicolon))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(html: &str) -> Vec<(Form, String, String)> {
+        find(html.as_bytes(), encoding_rs::UTF_8)
+            .into_iter()
+            .map(|b| (b.form, b.media_type, html[b.range].to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn uris_are_found_in_pictures_links_and_styles() {
+        assert_eq!(
+            found("<p>a<img alt=x src=\"data:image/png;base64,AAAA\">b</p>"),
+            [(Form::Tag, "image/png".into(), "<img alt=x src=\"data:image/png;base64,AAAA\">".into())]
+        );
+        assert_eq!(
+            found("<a href='data:text/html,hello'>x</a>"),
+            [(Form::Value, "text/html".into(), "data:text/html,hello".into())]
+        );
+        assert_eq!(
+            found("<style>p{background:url(data:image/gif;base64,R0lG)}</style>"),
+            [(Form::Value, "image/gif".into(), "data:image/gif;base64,R0lG".into())]
+        );
+        assert_eq!(found("<p style=\"background:url('data:image/gif,abc')\">").len(), 1);
+    }
+
+    #[test]
+    fn disguised_schemes_are_found() {
+        for html in [
+            "<a href=\"da&#116;a:text/html,x\">",
+            "<a href=\" d\na\tta:text/html,x\">",
+            "<a href=\"data&colon;text/html,x\">",
+            "<a HREF=DATA:text/html,x>",
+            "<a href=\"&#x64;ata:;base64,eA==\">",
+        ] {
+            assert_eq!(found(html).len(), 1, "{html}");
+        }
+    }
+
+    #[test]
+    fn words_about_data_are_words() {
+        for html in [
+            "<p>data:image/png;base64,AAAA</p>",
+            "<img alt=\"data: the truth, at last\" src=\"https://x.example/data:1,2\">",
+            "<p data-x=\"data:a,b\">",
+            "<style>/* metadata: a, b */</style>",
+        ] {
+            assert_eq!(found(html), [], "{html}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Undoing transfer encodings and charsets, for texts and names only; bodies of attachments never come here.
+//!
+//! The decoders are lenient on purpose: they must see whatever the most lenient mail program would show. What strict
+//! programs would see otherwise is an ambiguity of its own.
+
+use std::borrow::Cow;
+
+use encoding_rs::{Encoding, WINDOWS_1252};
+
+use super::TransferEncoding;
+
+/// Undoes a transfer encoding.
+#[must_use]
+pub fn transfer(encoding: TransferEncoding, body: &[u8]) -> Cow<'_, [u8]> {
+    match encoding {
+        TransferEncoding::Base64 => Cow::Owned(base64(body)),
+        TransferEncoding::QuotedPrintable => Cow::Owned(quoted_printable(body).map(|octet| octet.byte).collect()),
+        TransferEncoding::SevenBit
+        | TransferEncoding::EightBit
+        | TransferEncoding::Binary
+        | TransferEncoding::Unknown => Cow::Borrowed(body),
+    }
+}
+
+/// The six bits of a base64 digit (RFC 4648 section 4).
+#[must_use]
+pub fn base64_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    }
+}
+
+/// Decodes base64, skipping foreign characters and going on after padding, as the most lenient readers do.
+#[must_use]
+pub fn base64(body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(body.len() / 4 * 3);
+    let (mut bits, mut count) = (0u32, 0u8);
+    for byte in body {
+        if *byte == b'=' {
+            (bits, count) = (0, 0);
+            continue;
+        }
+        let Some(digit) = base64_digit(*byte) else { continue };
+        bits = bits << 6 | u32::from(digit);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count & 0xff) as u8);
+        }
+    }
+    bytes
+}
+
+/// One decoded octet of a quoted-printable body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotedOctet {
+    /// Its value.
+    pub byte: u8,
+    /// Where its encoded form starts.
+    pub at: usize,
+}
+
+/// Decodes quoted-printable (RFC 2045 section 6.7) and keeps where every octet came from. Malformed escapes stand for
+/// themselves; spaces at the end of a line are transport padding and vanish.
+pub fn quoted_printable(body: &[u8]) -> impl Iterator<Item = QuotedOctet> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let byte = *body.get(at)?;
+            let start = at;
+            if byte == b'=' {
+                if let Some(value) = hex_pair(body.get(at + 1..at + 3)) {
+                    at += 3;
+                    return Some(QuotedOctet { byte: value, at: start });
+                }
+                if let Some(next) = soft_break(body, at + 1) {
+                    at = next;
+                    continue;
+                }
+            }
+            if matches!(byte, b' ' | b'\t')
+                && let Some(line_end) = padding_end(body, at)
+            {
+                at = line_end;
+                continue;
+            }
+            at += 1;
+            return Some(QuotedOctet { byte, at: start });
+        }
+    })
+}
+
+fn hex_pair(pair: Option<&[u8]>) -> Option<u8> {
+    let [high, low] = pair? else { return None };
+    let digit = |b: &u8| char::from(*b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// After `=`: the start of the next line when only padding stands before the line end.
+fn soft_break(body: &[u8], from: usize) -> Option<usize> {
+    let rest = body.get(from..)?;
+    let padding = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    match rest.get(padding..)? {
+        [b'\r', b'\n', ..] => Some(from + padding + 2),
+        [b'\n', ..] => Some(from + padding + 1),
+        [] => Some(body.len()),
+        _ => None,
+    }
+}
+
+/// At a space: the end of the run of spaces when a line end follows it. Runs are bounded, so that a body of nothing but
+/// spaces costs no more than any other.
+fn padding_end(body: &[u8], from: usize) -> Option<usize> {
+    /// RFC 2045 lines have at most 76 characters.
+    const RUN_BYTES_MAX: usize = 128;
+    let rest = body.get(from..)?;
+    let run = rest.iter().take(RUN_BYTES_MAX).take_while(|b| matches!(b, b' ' | b'\t')).count();
+    matches!(rest.get(run), Some(b'\r' | b'\n')).then_some(from + run)
+}
+
+/// Decodes a charset. Unknown labels are read as windows-1252, which never fails and agrees with ASCII.
+#[must_use]
+pub fn charset<'a>(bytes: &'a [u8], label: &str) -> Cow<'a, str> {
+    let label = label.trim();
+    if let Some(encoding) = Encoding::for_label(label.as_bytes())
+        && encoding != encoding_rs::REPLACEMENT
+    {
+        return encoding.decode(bytes).0;
+    }
+    if let Some(decoder) = mail_parser::decoders::charsets::map::charset_decoder(label.as_bytes()) {
+        return Cow::Owned(decoder(bytes));
+    }
+    raw_text(bytes)
+}
+
+/// UTF-7 writes ASCII in ways that only a decoder sees (RFC 2152).
+pub(crate) fn is_utf7(label: &str) -> bool {
+    let label = label.to_ascii_lowercase();
+    matches!(label.as_str(), "utf-7" | "utf7" | "unicode-1-1-utf-7" | "csunicode11utf7")
+}
+
+/// Bytes of an undeclared charset: UTF-8 when they are valid UTF-8, else windows-1252.
+#[must_use]
+pub fn raw_text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => WINDOWS_1252.decode(bytes).0,
+    }
+}
+
+/// Undoes percent-encoding (RFC 2231 section 4); malformed escapes stand for themselves.
+#[must_use]
+pub fn percent(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        if *byte == b'%'
+            && let Some(value) = hex_pair(text.get(at + 1..at + 3))
+        {
+            bytes.push(value);
+            at += 3;
+        } else {
+            bytes.push(*byte);
+            at += 1;
+        }
+    }
+    bytes
+}
+
+/// Undoes encoded words (RFC 2047) in a text for people.
+#[must_use]
+pub fn encoded_words(text: &str) -> String {
+    if !text.contains("=?") {
+        return text.to_owned();
+    }
+    let line = format!("{text}\n");
+    match mail_parser::parsers::MessageStream::new(line.as_bytes()).parse_unstructured() {
+        mail_parser::HeaderValue::Text(decoded) => decoded.into_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lenient_base64_sees_what_lenient_readers_see() {
+        assert_eq!(base64(b"Qm9u\r\nam91cg=="), b"Bonjour");
+        assert_eq!(base64(b"Qm9u!am91cg=="), b"Bonjour");
+        assert_eq!(base64(b"Qm9u\r\nam91cg==\r\nIQ=="), b"Bonjour!");
+    }
+
+    #[test]
+    fn quoted_printable_keeps_where_octets_came_from() {
+        let octets: Vec<_> = quoted_printable(b"a=C3=\r\n=A9  \r\nz=ZZ").collect();
+        let bytes: Vec<u8> = octets.iter().map(|o| o.byte).collect();
+        assert_eq!(bytes, "aé\r\nz=ZZ".as_bytes());
+        assert_eq!(octets[2], QuotedOctet { byte: 0xa9, at: 7 });
+    }
+
+    #[test]
+    fn charsets_are_undone() {
+        assert_eq!(charset(b"\xe9\x80", "windows-1252"), "é€");
+        assert_eq!(charset(b"\xe9\xa4", "ISO-8859-15"), "é€");
+        assert_eq!(charset(b"+AOk-", "utf-7"), "é");
+        assert_eq!(charset(b"\xe9", "x-nobody-knows"), "é");
+        assert_eq!(encoded_words("=?utf-8?B?w6l0w6k=?= =?utf-8?Q?.pdf?="), "été.pdf");
+    }
+}
