@@ -8,3 +8,5 @@
 )]
 
 mod log_journal;
+mod mta;
+mod mta_fixtures;
