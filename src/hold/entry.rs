@@ -118,7 +118,10 @@ pub struct Held {
     pub sender: String,
     /// The reference of the message's decision record.
     pub reference: String,
-    /// Where to return the message if it cannot leave in time: the envelope sender as received. Erased when the message is concluded.
+    /// The name under which the sender is registered, so that a stop can be looked up. Erased when the message is concluded.
+    pub registered_as: Option<String>,
+    /// Where to return the message if it cannot leave in time: the envelope sender as received, before any edit of the
+    /// return path. Erased when the message is concluded.
     pub return_to: Option<String>,
     /// Start of the first window in which it may leave.
     pub release_not_before: Timestamp,

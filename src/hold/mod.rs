@@ -4,6 +4,7 @@
 //! Only the mail server ever stores mail. The daemon answers *quarantine* and *accept*, after it has entered the message in the
 //! [`ledger`]; every minute `release` compares the ledger with the mail server's own queue listing and lets go what may leave.
 
+pub mod draw;
 pub mod entry;
 pub mod ledger;
 

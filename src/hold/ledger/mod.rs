@@ -1,12 +1,12 @@
 //! The ledger: what the daemon told the mail server to hold, and how far each message has got.
 //!
-//! One SQLite file in the state directory of the gateway itself, in WAL mode with `synchronous=FULL`: a commit is on the
+//! One SQLite file on the gateway itself, in WAL mode with `synchronous=FULL`: a commit is on the
 //! disk before the mail server gets its answer. Several processes open it: the daemon only adds entries
 //! ([`Writer`]), `release` and `held` read and move them on. A move names the state it starts from, so that two
 //! processes can never move the same entry twice.
 //!
-//! The ledger has no member address and no content. The one address in it is the envelope sender of a message that
-//! waits, for the case that it must be returned; it is erased as soon as the message is concluded.
+//! The ledger has no member address and no content. It names the sender of a message that waits, for the case that it must
+//! be stopped or returned; name and address are erased as soon as the message is concluded.
 
 mod writer;
 
@@ -23,8 +23,6 @@ use super::entry::{Entry, EntryNumber, Held, QueueId, Route, Sighting, State};
 
 pub use writer::Writer;
 
-/// The file's name in the state directory.
-pub const FILE_NAME: &str = "ledger.sqlite3";
 /// How long one process waits for another's transaction; those are short, so a longer wait means that something is stuck.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Marks the file as a ledger (SQLite's `application_id`): the letters `ChMl`.
@@ -45,6 +43,7 @@ CREATE TABLE held (
     list               TEXT    NOT NULL,
     sender             TEXT    NOT NULL,
     reference          TEXT    NOT NULL,
+    registered_as      TEXT,
     return_to          TEXT,
     release_not_before INTEGER NOT NULL,
     window_ends        INTEGER NOT NULL,
@@ -148,12 +147,12 @@ pub struct PastRelease {
 }
 
 impl Ledger {
-    /// Opens the ledger in a state directory; makes one, readable by its owner alone, where there is none.
+    /// Opens the ledger in this file; makes one, readable by its owner alone, where there is none.
     ///
     /// # Errors
     /// [`LedgerError`] when the file cannot be created, read or written, or is not a ledger of this version.
-    pub fn open(state_directory: &Path) -> Result<Self, LedgerError> {
-        let path = state_directory.join(FILE_NAME);
+    pub fn open(file: &Path) -> Result<Self, LedgerError> {
+        let path = file.to_owned();
         OpenOptions::new()
             .create(true)
             .append(true)
@@ -263,7 +262,7 @@ impl Ledger {
     }
 
     /// Moves an entry from one state to another. `released` keeps the time for pace and turns; a concluded entry
-    /// forgets where it would have been returned.
+    /// forgets who sent it.
     ///
     /// # Errors
     /// [`LedgerError::Moved`] when the entry is not in state `from` any more.
@@ -272,6 +271,7 @@ impl Ledger {
             transaction.execute(
                 "UPDATE held SET state = :to, since = :now,
                     released = CASE WHEN :to = 'released' THEN :now ELSE released END,
+                    registered_as = CASE WHEN :open THEN registered_as ELSE NULL END,
                     return_to = CASE WHEN :open THEN return_to ELSE NULL END
                  WHERE number = :number AND state = :from",
                 named_params! {
@@ -421,9 +421,9 @@ fn moved(changed: usize, number: EntryNumber, from: State) -> Result<(), LedgerE
 
 fn insert(transaction: &Transaction<'_>, held: &Held) -> rusqlite::Result<()> {
     let sql =
-        "INSERT INTO held (route, queue_id, arrival, entered, size_bytes, charter, list, sender, reference, return_to,
+        "INSERT INTO held (route, queue_id, arrival, entered, size_bytes, charter, list, sender, reference, registered_as, return_to,
             release_not_before, window_ends, period_ends, state, since)
-        VALUES (:route, :queue_id, :arrival, :entered, :size_bytes, :charter, :list, :sender, :reference, :return_to,
+        VALUES (:route, :queue_id, :arrival, :entered, :size_bytes, :charter, :list, :sender, :reference, :registered_as, :return_to,
             :release_not_before, :window_ends, :period_ends, 'entered', :entered)";
     transaction.prepare_cached(sql)?.execute(named_params! {
         ":route": held.route.as_str(),
@@ -435,6 +435,7 @@ fn insert(transaction: &Transaction<'_>, held: &Held) -> rusqlite::Result<()> {
         ":list": held.list,
         ":sender": held.sender,
         ":reference": held.reference,
+        ":registered_as": held.registered_as,
         ":return_to": held.return_to,
         ":release_not_before": held.release_not_before.as_millisecond(),
         ":window_ends": held.window_ends.as_millisecond(),
@@ -460,6 +461,7 @@ struct RawEntry {
     list: String,
     sender: String,
     reference: String,
+    registered_as: Option<String>,
     return_to: Option<String>,
     release_not_before: i64,
     window_ends: i64,
@@ -484,6 +486,7 @@ impl RawEntry {
             list: row.get("list")?,
             sender: row.get("sender")?,
             reference: row.get("reference")?,
+            registered_as: row.get("registered_as")?,
             return_to: row.get("return_to")?,
             release_not_before: row.get("release_not_before")?,
             window_ends: row.get("window_ends")?,
@@ -516,6 +519,7 @@ impl RawEntry {
                 list: self.list,
                 sender: self.sender,
                 reference: self.reference,
+                registered_as: self.registered_as,
                 return_to: self.return_to,
                 release_not_before: time(self.release_not_before)?,
                 window_ends: time(self.window_ends)?,

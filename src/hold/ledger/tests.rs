@@ -19,6 +19,7 @@ pub(crate) fn held(queue_id: &str, sender: &str) -> Held {
         list: "electeurs-c@elections.cnrs.example".to_owned(),
         sender: sender.to_owned(),
         reference: "R-0001".to_owned(),
+        registered_as: Some("Liste A".to_owned()),
         return_to: Some("liste-a@candidats.cnrs.example".to_owned()),
         release_not_before: after(3_600),
         window_ends: after(7_200),
@@ -26,15 +27,22 @@ pub(crate) fn held(queue_id: &str, sender: &str) -> Held {
     }
 }
 
-fn directory() -> tempfile::TempDir {
-    tempfile::tempdir().unwrap()
+/// A file in a directory of its own, which goes when this is dropped.
+struct Place {
+    file: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+fn place() -> Place {
+    let directory = tempfile::tempdir().unwrap();
+    Place { file: directory.path().join("ledger.sqlite"), _directory: directory }
 }
 
 #[test]
 fn an_entry_is_read_back_by_another_connection_as_it_was_written() {
-    let directory = directory();
-    let mut daemon = Ledger::open(directory.path()).unwrap();
-    let release = Ledger::open(directory.path()).unwrap();
+    let place = place();
+    let mut daemon = Ledger::open(&place.file).unwrap();
+    let release = Ledger::open(&place.file).unwrap();
     let mut without_period = held("4XVK2N1ZQKZ9SQ", "p2");
     (without_period.period_ends, without_period.return_to, without_period.route) = (None, None, Route::Sendmail);
     daemon.enter(&[&held("3F2A41C2B", "p1"), &without_period]).unwrap();
@@ -47,8 +55,8 @@ fn an_entry_is_read_back_by_another_connection_as_it_was_written() {
 
 #[test]
 fn the_life_of_an_entry_is_kept_and_the_sender_s_address_forgotten_at_its_end() {
-    let directory = directory();
-    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let place = place();
+    let mut ledger = Ledger::open(&place.file).unwrap();
     ledger.enter(&[&held("3F2A41C2B", "p1")]).unwrap();
     let number = ledger.all_entries().unwrap()[0].number;
     let seen = Sighting { arrival: NOON, size_bytes: 2_400 };
@@ -60,7 +68,8 @@ fn the_life_of_an_entry_is_kept_and_the_sender_s_address_forgotten_at_its_end() 
     ledger.advance(number, State::Released, State::Gone, after(3_660)).unwrap();
     assert_eq!(ledger.open_entries(NOON).unwrap(), []);
     let entry = &ledger.all_entries().unwrap()[0];
-    assert_eq!((entry.state, entry.since, entry.held.return_to.as_deref()), (State::Gone, after(3_660), None));
+    assert_eq!((entry.state, entry.since), (State::Gone, after(3_660)));
+    assert_eq!((&entry.held.return_to, &entry.held.registered_as), (&None, &None));
     let past = PastRelease { charter: "cnrs-2018".to_owned(), sender: "p1".to_owned(), at: after(3_600) };
     assert_eq!(ledger.releases_since(after(3_600)).unwrap(), [past]);
     assert_eq!(ledger.releases_since(after(3_601)).unwrap(), []);
@@ -68,9 +77,9 @@ fn the_life_of_an_entry_is_kept_and_the_sender_s_address_forgotten_at_its_end() 
 
 #[test]
 fn an_entry_moves_only_from_the_state_it_is_in() {
-    let directory = directory();
-    let mut one = Ledger::open(directory.path()).unwrap();
-    let mut other = Ledger::open(directory.path()).unwrap();
+    let place = place();
+    let mut one = Ledger::open(&place.file).unwrap();
+    let mut other = Ledger::open(&place.file).unwrap();
     one.enter(&[&held("3F2A41C2B", "p1")]).unwrap();
     let number = one.all_entries().unwrap()[0].number;
     one.advance(number, State::Entered, State::Cancelled, after(60)).unwrap();
@@ -83,8 +92,8 @@ fn an_entry_moves_only_from_the_state_it_is_in() {
 
 #[test]
 fn a_message_put_back_counts_neither_for_the_pace_nor_as_a_turn() {
-    let directory = directory();
-    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let place = place();
+    let mut ledger = Ledger::open(&place.file).unwrap();
     ledger.enter(&[&held("3F2A41C2B", "p1")]).unwrap();
     let number = ledger.all_entries().unwrap()[0].number;
     ledger.advance(number, State::Entered, State::Released, after(60)).unwrap();
@@ -96,8 +105,8 @@ fn a_message_put_back_counts_neither_for_the_pace_nor_as_a_turn() {
 
 #[test]
 fn vanished_entries_stay_in_sight_for_a_while() {
-    let directory = directory();
-    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let place = place();
+    let mut ledger = Ledger::open(&place.file).unwrap();
     ledger.enter(&[&held("3F2A41C2B", "p1")]).unwrap();
     let number = ledger.all_entries().unwrap()[0].number;
     ledger.advance(number, State::Entered, State::Vanished, after(600)).unwrap();
@@ -108,8 +117,8 @@ fn vanished_entries_stay_in_sight_for_a_while() {
 
 #[test]
 fn the_first_seed_of_a_window_stays() {
-    let directory = directory();
-    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let place = place();
+    let mut ledger = Ledger::open(&place.file).unwrap();
     let first = FixedSeed { seed: [7; 32], source: "checkpoint 12".to_owned() };
     let second = FixedSeed { seed: [9; 32], source: "checkpoint 13".to_owned() };
     assert_eq!(ledger.seed("cnrs-2018", NOON).unwrap(), None);
@@ -120,8 +129,8 @@ fn the_first_seed_of_a_window_stays() {
 
 #[test]
 fn only_concluded_entries_are_forgotten() {
-    let directory = directory();
-    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let place = place();
+    let mut ledger = Ledger::open(&place.file).unwrap();
     ledger.enter(&[&held("3F2A41C2B", "p1"), &held("3F2A41C2C", "p2"), &held("3F2A41C2D", "p3")]).unwrap();
     let numbers: Vec<_> = ledger.all_entries().unwrap().iter().map(|e| e.number).collect();
     ledger.advance(numbers[0], State::Entered, State::Cancelled, after(60)).unwrap();
@@ -135,9 +144,9 @@ fn only_concluded_entries_are_forgotten() {
 
 #[test]
 fn the_file_is_durable_and_readable_by_its_owner_alone() {
-    let directory = directory();
-    let ledger = Ledger::open(directory.path()).unwrap();
-    let mode = std::fs::metadata(directory.path().join(FILE_NAME)).unwrap().permissions().mode();
+    let place = place();
+    let ledger = Ledger::open(&place.file).unwrap();
+    let mode = std::fs::metadata(&place.file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let pragma =
         |name: &str| ledger.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
@@ -147,10 +156,10 @@ fn the_file_is_durable_and_readable_by_its_owner_alone() {
 
 #[test]
 fn processes_that_open_a_new_ledger_at_the_same_time_agree() {
-    let directory = directory();
-    let path = directory.path();
+    let place = place();
+    let file = &place.file;
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| Ledger::open(path).map(|_| ()))).collect();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| Ledger::open(file).map(|_| ()))).collect();
         for thread in threads {
             thread.join().unwrap().unwrap();
         }
@@ -159,29 +168,29 @@ fn processes_that_open_a_new_ledger_at_the_same_time_agree() {
 
 #[test]
 fn a_file_that_is_no_ledger_of_this_version_is_refused() {
-    let other = directory();
-    Connection::open(other.path().join(FILE_NAME)).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
-    let error = Ledger::open(other.path()).unwrap_err().to_string();
+    let other = place();
+    Connection::open(&other.file).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+    let error = Ledger::open(&other.file).unwrap_err().to_string();
     assert!(error.ends_with("another program's"), "{error}");
 
-    let newer = directory();
-    Ledger::open(newer.path()).unwrap().connection.pragma_update(None, "user_version", 2).unwrap();
-    let error = Ledger::open(newer.path()).unwrap_err().to_string();
+    let newer = place();
+    Ledger::open(&newer.file).unwrap().connection.pragma_update(None, "user_version", 2).unwrap();
+    let error = Ledger::open(&newer.file).unwrap_err().to_string();
     assert!(error.ends_with("its tables have version 2, this program knows 1"), "{error}");
 
-    let garbage = directory();
-    std::fs::write(garbage.path().join(FILE_NAME), "x".repeat(8_192)).unwrap();
-    let error = Ledger::open(garbage.path()).unwrap_err().to_string();
+    let garbage = place();
+    std::fs::write(&garbage.file, "x".repeat(8_192)).unwrap();
+    let error = Ledger::open(&garbage.file).unwrap_err().to_string();
     assert!(error.contains("not a database"), "{error}");
 
-    let error = Ledger::open(Path::new("/nonexistent")).unwrap_err();
+    let error = Ledger::open(Path::new("/nonexistent/ledger.sqlite")).unwrap_err();
     assert!(matches!(error, LedgerError::Create { .. }), "{error}");
 }
 
 #[test]
 fn a_damaged_line_is_reported_with_its_number() {
-    let directory = directory();
-    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let place = place();
+    let mut ledger = Ledger::open(&place.file).unwrap();
     ledger.enter(&[&held("3F2A41C2B", "p1")]).unwrap();
     ledger.connection.execute("UPDATE held SET queue_id = '-d ALL'", []).unwrap();
     let error = ledger.open_entries(NOON).unwrap_err();
@@ -190,8 +199,8 @@ fn a_damaged_line_is_reported_with_its_number() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_sessions_enter_at_once_and_each_entry_is_durable_when_its_answer_comes() {
-    let directory = directory();
-    let writer = Writer::start(directory.path()).unwrap();
+    let place = place();
+    let writer = Writer::start(&place.file).unwrap();
     let sessions: Vec<_> = (0..2_000)
         .map(|n| {
             let writer = writer.clone();
@@ -201,20 +210,20 @@ async fn many_sessions_enter_at_once_and_each_entry_is_durable_when_its_answer_c
     for session in sessions {
         session.await.unwrap().unwrap();
     }
-    assert_eq!(Ledger::open(directory.path()).unwrap().all_entries().unwrap().len(), 2_000);
+    assert_eq!(Ledger::open(&place.file).unwrap().all_entries().unwrap().len(), 2_000);
     assert_eq!(writer.waiting("electeurs-c@elections.cnrs.example").await.unwrap(), 2_000);
 }
 
 #[tokio::test]
 async fn an_entry_that_cannot_be_written_is_an_error_and_the_next_one_may_succeed() {
-    let directory = directory();
-    let writer = Writer::start(directory.path()).unwrap();
-    let other = Connection::open(directory.path().join(FILE_NAME)).unwrap();
+    let place = place();
+    let writer = Writer::start(&place.file).unwrap();
+    let other = Connection::open(&place.file).unwrap();
     other.execute_batch("CREATE TRIGGER t BEFORE INSERT ON held BEGIN SELECT RAISE(FAIL, 'full'); END").unwrap();
     let error = writer.enter(held("3F2A41C2B", "p1")).await.unwrap_err();
     assert!(matches!(error, LedgerError::Sqlite { .. }), "{error}");
     other.execute_batch("DROP TRIGGER t").unwrap();
     writer.enter(held("3F2A41C2C", "p1")).await.unwrap();
-    let names: Vec<_> = Ledger::open(directory.path()).unwrap().all_entries().unwrap();
+    let names: Vec<_> = Ledger::open(&place.file).unwrap().all_entries().unwrap();
     assert_eq!(names.iter().map(|e| e.held.queue_id.as_str()).collect::<Vec<_>>(), ["3F2A41C2C"]);
 }

@@ -29,8 +29,8 @@ impl Writer {
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be opened.
-    pub fn start(state_directory: &Path) -> Result<Self, LedgerError> {
-        let ledger = Ledger::open(state_directory)?;
+    pub fn start(file: &Path) -> Result<Self, LedgerError> {
+        let ledger = Ledger::open(file)?;
         let path = ledger.path.clone();
         let (requests, inbox) = mpsc::channel(WAITING_ENTRIES_MAX);
         thread::Builder::new()
