@@ -1,6 +1,7 @@
-//! Measures: what keeps a clause besides the rules of the table — a setting of the charter, or a property of the program.
+//! What keeps a clause besides the rules that quote it: a rule that quotes another clause, a setting of the charter, or a
+//! property of the program.
 //!
-//! A clause names the measures that keep it (`by = ["draw"]`), and [`Measure::in_force`] tells whether the charter really
+//! A clause names its keepers (`by = ["draw", "reply-to"]`), and [`Keeper::in_force`] tells whether the charter really
 //! sets them, so that a charter cannot claim to keep a clause and not do it.
 
 use super::rules::{RuleName, Rules, closed_list};
@@ -11,8 +12,6 @@ closed_list! {
     Measure {
         /// Each sender is bound to the lists it may write to.
         ListBinding = "list-binding",
-        /// Each list has a label, which its header fields show.
-        ListLabel = "list-label",
         /// Organisations have mailboxes, and logins that may use them.
         Delegates = "delegates",
         /// Persons responsible are recorded on the register of senders.
@@ -56,14 +55,56 @@ closed_list! {
     }
 }
 
+/// What keeps a clause besides the rules that quote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Keeper {
+    /// A rule that quotes another clause.
+    Rule(RuleName),
+    /// A setting or a property of the program.
+    Measure(Measure),
+}
+
+impl Keeper {
+    /// Every keeper.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let rules = RuleName::ALL.iter().copied().map(Self::Rule);
+        rules.chain(Measure::ALL.iter().copied().map(Self::Measure))
+    }
+
+    /// Its stable name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rule(rule) => rule.as_str(),
+            Self::Measure(measure) => measure.as_str(),
+        }
+    }
+
+    /// One sentence for people.
+    #[must_use]
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::Rule(rule) => rule.help(),
+            Self::Measure(measure) => measure.help(),
+        }
+    }
+
+    /// Whether the charter has the rule somewhere, or sets what the measure needs.
+    #[must_use]
+    pub fn in_force(self, charter: &Charter) -> bool {
+        match self {
+            Self::Rule(RuleName::Stop) => true,
+            Self::Rule(rule) => charter.quoted_clauses().iter().any(|(name, _)| *name == rule),
+            Self::Measure(measure) => measure.in_force(charter),
+        }
+    }
+}
+
 impl Measure {
     /// Whether the charter sets what the measure needs. Properties of the program are always in force.
     #[must_use]
     pub fn in_force(self, charter: &Charter) -> bool {
         match self {
-            Self::ListLabel => {
-                charter.lists.iter().all(|l| l.rules.list_headers.is_some() || l.rules.subject.is_some())
-            }
             Self::Delegates => charter.senders.iter().any(|s| !s.delegates.is_empty()),
             Self::Referents => charter.senders.iter().any(|s| !s.referents.is_empty()),
             Self::Draw => charter.night_window.as_ref().is_none_or(|w| w.order == ReleaseOrder::Draw),

@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 
 use crate::message::address::Address;
 use crate::wording::Language;
-pub use measures::Measure;
+pub use measures::{Keeper, Measure};
 use rules::{Rules, SizeLimit};
 
 /// One charter: who may write to which lists, when, how much, and in what shape.
@@ -74,7 +74,7 @@ pub struct ClauseEntry {
     /// No gateway can enforce it; people do.
     pub organisational: bool,
     /// What keeps it besides the rules that quote it. Empty when `organisational`.
-    pub measures: Vec<Measure>,
+    pub by: Vec<Keeper>,
 }
 
 /// Whether a rule acts or only records what it would have done.

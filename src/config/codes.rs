@@ -16,7 +16,7 @@ closed_list! {
         FileTooLarge = "E003-file-too-large",
         /// The file is not UTF-8 text. Convert it, for example with `iconv -f latin1 -t utf-8`.
         NotUtf8 = "E004-not-utf-8",
-        /// The file is not TOML. See https://toml.io for the notation.
+        /// The file is not TOML. See <https://toml.io> for the notation.
         Syntax = "E005-syntax",
         /// No such key is known here. `docs/configuration.md` lists all keys.
         UnknownKey = "E006-unknown-key",
@@ -66,7 +66,7 @@ closed_list! {
         DuplicateCharter = "E030-duplicate-charter",
         /// Two senders of one charter carry the same name; replies and quotas could not tell them apart.
         DuplicateSender = "E031-duplicate-sender",
-        /// Two senders of one charter write from the same mailbox; a message could not be put to either's account.
+        /// A mailbox is named twice, or two senders write from it to the same list: a message could not be put to either's account.
         DuplicateMailbox = "E032-duplicate-mailbox",
         /// The clause is listed twice.
         DuplicateClause = "E033-duplicate-clause",
@@ -106,10 +106,10 @@ closed_list! {
         SpanWithoutPeriod = "E050-span-without-period",
         /// The rule tells internal from outgoing mail, and the organisation's own domains are not named.
         DomainsMissing = "E051-domains-missing",
-        /// A clause is either organisational or kept by measures, not both.
+        /// A clause is either organisational, or kept by rules and measures.
         ClauseContradiction = "E052-clause-contradiction",
-        /// The clause says that a measure keeps it, and the charter does not set that measure.
-        MeasureNotInForce = "E053-measure-not-in-force",
+        /// The clause says that a rule or measure keeps it, and the charter does not set that rule or measure.
+        KeeperNotInForce = "E053-keeper-not-in-force",
         /// Failures would be sent to the list itself, and from there to every member.
         ReturnPathIsList = "E054-return-path-is-list",
         /// The same mailbox is listed twice with a state.
@@ -126,6 +126,8 @@ closed_list! {
         Contradiction = "E060-contradiction",
         /// A protected list always asks who writes. Give `[rules]` a `sender` with the clause that reserves the list.
         SenderRuleMissing = "E061-sender-rule-missing",
+        /// Mailboxes have size limits of their own, and no rule `size` says under which clause. `size = { clause = "…" }` will do.
+        SizeRuleMissing = "E062-size-rule-missing",
         /// No rule or measure enforces the clause, and it is not marked `organisational = true`.
         ClauseNotEnforced = "W101-clause-not-enforced",
         /// The charter asks for adherence, and no day is recorded for this sender: all its mail will be refused.
@@ -140,7 +142,7 @@ closed_list! {
         NoClauses = "W106-no-clauses",
         /// The charter is in `monitor` mode, where nothing is touched: `mode = "enforce"` on a rule has no effect.
         ModeWithoutEffect = "W107-mode-without-effect",
-        /// The sender's own period and the charter's have no day in common, or reach beyond each other.
+        /// Only the days of both periods count, and the sender's reaches beyond the list's or has no day in common with it.
         SenderPeriodOutside = "W108-sender-period-outside",
         /// The rule looks into content, and `inspection = "structure"` forbids that: it will never run.
         RuleNeverRuns = "W109-rule-never-runs",

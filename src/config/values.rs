@@ -12,7 +12,7 @@ use toml::de::DeValue;
 use super::codes::Code;
 use super::reader::{Leaf, LeafError, enumerate, kind, nearest};
 use crate::charter::rules::{AttachmentAction, Direction, QuotaReach, QuotaSubject, ReceiptsRule, RefuseOrTag, Span};
-use crate::charter::{Clause, Inspection, MailboxState, Measure, Mode, ReleaseOrder};
+use crate::charter::{Clause, Inspection, Keeper, MailboxState, Mode, ReleaseOrder};
 use crate::message::address::Address;
 use crate::message::edit::SignedPolicy;
 use crate::wording::Language;
@@ -573,13 +573,12 @@ choices! {
     }
 }
 
-impl Leaf for Measure {
+impl Leaf for Keeper {
     fn shape() -> String {
-        let names: Vec<_> = Self::ALL.iter().map(|m| m.as_str()).collect();
-        format!("one of {}", enumerate(&names))
+        "the name of a rule or of a measure".to_owned()
     }
     fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
-        let choices: Vec<_> = Self::ALL.iter().map(|m| (m.as_str(), *m)).collect();
+        let choices: Vec<_> = Self::all().map(|keeper| (keeper.as_str(), keeper)).collect();
         choose(value, &choices)
     }
 }

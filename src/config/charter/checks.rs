@@ -12,10 +12,14 @@ use crate::config::reader::Switch;
 impl Builder<'_, '_> {
     pub(super) fn check(&mut self, file: &RawFile, charter: &Charter) {
         self.check_scope(file);
-        self.check_senders(file, charter);
+        // A sender without a name has been reported and left out; what compares senders by their places would mislead.
+        if charter.senders.len() == file.sender.len() {
+            self.check_senders(file, charter);
+        }
         self.check_lists(file, charter);
         self.check_overlap(file);
         self.check_recipients(file);
+        self.check_mailbox_sizes(file, charter);
         self.check_rules(file, charter);
         self.check_clauses(file, charter);
     }
@@ -45,21 +49,28 @@ impl Builder<'_, '_> {
             }
             seen.push(name);
         }
+        self.check_mailboxes(file, charter);
+        self.check_adherence(file, charter);
+        self.check_sender_periods(file, charter);
+    }
+
+    /// A mailbox may stand on the register twice (a union with several lists), but not twice for the same list.
+    fn check_mailboxes(&mut self, file: &RawFile, charter: &Charter) {
         let mut owners: Vec<(usize, &Spanned<_>)> = Vec::new();
         for (index, sender) in file.sender.iter().enumerate() {
             let own = sender.addresses.iter().chain(sender.mailbox.iter().filter_map(|m| m.address.as_ref()));
             for address in own {
-                let other = owners.iter().find(|(i, a)| *i != index && a.get_ref() == address.get_ref());
+                let other = owners.iter().find(|(other, first)| {
+                    *other != index && first.get_ref() == address.get_ref() && share_a_list(charter, *other, index)
+                });
                 if let Some((_, first)) = other {
-                    let message = format!("two senders write from {}", address.get_ref());
+                    let message = format!("two senders write from {} to the same list", address.get_ref());
                     let related = (first.span(), "first here");
                     self.reader.problem_with(Code::DuplicateMailbox, address.span(), message, "again here", related);
                 }
                 owners.push((index, address));
             }
         }
-        self.check_adherence(file, charter);
-        self.check_sender_periods(file);
     }
 
     fn check_adherence(&mut self, file: &RawFile, charter: &Charter) {
@@ -77,22 +88,21 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn check_sender_periods(&mut self, file: &RawFile) {
-        let Some(charter_period) = &file.period else { return };
-        let (Some(opens), Some(closes)) = (&charter_period.opens, &charter_period.closes) else { return };
-        for sender in &file.sender {
-            let Some(own) = &sender.period else { continue };
-            let (Some(own_opens), Some(own_closes)) = (&own.opens, &own.closes) else { continue };
-            // A list may have a period of its own, which this comparison does not know; then the sender's is left alone.
-            if file.list.iter().any(|list| list.period.is_some()) {
-                continue;
-            }
-            if own_opens.get_ref() < opens.get_ref() || own_closes.get_ref() > closes.get_ref() {
-                let message = "the sender's period reaches beyond the charter's";
-                let related = (charter_period.span.clone(), "the charter's period, which also applies");
-                let label = "only the days of both count";
-                self.reader.problem_with(Code::SenderPeriodOutside, own.span.clone(), message, label, related);
-            }
+    /// Warns of a sender's own period that promises days on which the list is closed.
+    fn check_sender_periods(&mut self, file: &RawFile, charter: &Charter) {
+        for (raw, sender) in file.sender.iter().zip(&charter.senders) {
+            let (Some(at), Some(own)) = (&raw.period, sender.period) else { continue };
+            let bound = charter.lists.iter().filter(|list| sender.lists.contains(&list.address));
+            let beyond =
+                bound.filter_map(|list| Some((list, list.period.as_ref().or(charter.period.as_ref())?.period)));
+            let beyond = beyond.filter(|(_, period)| own.opens < period.opens || own.closes > period.closes).next();
+            let Some((list, period)) = beyond else { continue };
+            let message = format!("the period of `{}` reaches beyond that of {}", sender.name, list.address);
+            let label = match own.opens > period.closes || own.closes < period.opens {
+                true => "they have no day in common".to_owned(),
+                false => format!("the list is open from {} to {}", period.opens, period.closes),
+            };
+            self.reader.problem(Code::SenderPeriodOutside, at.span.clone(), message, label);
         }
     }
 
@@ -155,6 +165,36 @@ impl Builder<'_, '_> {
                 self.reader.problem_with(Code::DuplicateRecipient, address.span(), message, "again here", related);
             }
             seen.push(address);
+        }
+    }
+
+    /// A mailbox's own limits are refused under the clause of the rule `size`, so there must be one.
+    fn check_mailbox_sizes(&mut self, file: &RawFile, charter: &Charter) {
+        let own: Vec<_> = file.sender.iter().flat_map(|s| &s.mailbox).filter_map(|m| m.size.as_ref()).collect();
+        if own.is_empty() {
+            self.check_size_limits(file);
+            return;
+        }
+        let lists = charter.lists.iter().all(|list| list.rules.size.is_some());
+        let general = charter.general.as_ref().is_none_or(|general| general.rules.size.is_some());
+        if lists && general {
+            return;
+        }
+        let Some(limit) = own.iter().find_map(|size| size.0.first()) else { return };
+        let scope = if lists { "`[general.rules]`" } else { "`[rules]`" };
+        let message = format!("a mailbox has its own size limit, and {scope} has no `size`");
+        self.reader.problem(Code::SizeRuleMissing, limit.span.clone(), message, "under which clause?");
+    }
+
+    /// Where no mailbox has limits of its own, a rule `size` without any limits nothing.
+    fn check_size_limits(&mut self, file: &RawFile) {
+        let lists = file.list.iter().filter_map(|list| list.rules.as_ref());
+        let general = file.general.iter().filter_map(|general| general.rules.as_ref());
+        for rules in file.rules.iter().chain(lists).chain(general) {
+            if let Some(size) = on(rules.size.as_ref()).filter(|size| size.max.is_none() && size.limits.is_empty()) {
+                let message = "`size` limits nothing";
+                self.reader.problem(Code::EmptyRule, size.span.clone(), message, "set `max` or `limits`");
+            }
         }
     }
 
@@ -265,13 +305,10 @@ impl Builder<'_, '_> {
         let quoted = charter.quoted_clauses();
         for raw in &file.clause {
             let Some(id) = &raw.id else { continue };
-            for measure in raw.by.iter().filter(|measure| !measure.get_ref().in_force(charter)) {
-                let message = format!(
-                    "the clause `{}` is said to be kept by `{}`, which is not in force",
-                    id.get_ref().0,
-                    measure.get_ref()
-                );
-                self.reader.problem(Code::MeasureNotInForce, measure.span(), message, measure.get_ref().help());
+            for keeper in raw.by.iter().filter(|keeper| !keeper.get_ref().in_force(charter)) {
+                let (id, name) = (&id.get_ref().0, keeper.get_ref().as_str());
+                let message = format!("the clause `{id}` is said to be kept by `{name}`, which is not in force");
+                self.reader.problem(Code::KeeperNotInForce, keeper.span(), message, keeper.get_ref().help());
             }
             let quoted = quoted.iter().any(|(_, clause)| *clause == id.get_ref())
                 || charter.exemptions.clause.as_ref() == Some(id.get_ref());
@@ -281,6 +318,14 @@ impl Builder<'_, '_> {
                 self.reader.problem(Code::ClauseNotEnforced, id.span(), message, "no rule quotes it");
             }
         }
+    }
+}
+
+/// Whether two senders, by their places on the register, may write to the same list.
+fn share_a_list(charter: &Charter, one: usize, other: usize) -> bool {
+    match (charter.senders.get(one), charter.senders.get(other)) {
+        (Some(one), Some(other)) => one.lists.iter().any(|list| other.lists.contains(list)),
+        _ => false,
     }
 }
 

@@ -125,16 +125,16 @@ impl<'r> Builder<'_, 'r> {
                 continue;
             }
             let organisational = *clause.organisational.get_ref();
-            if organisational && let Some(measure) = clause.by.first() {
-                let message = format!("the clause `{}` is organisational and kept by a measure", id.get_ref().0);
-                self.reader.problem(Code::ClauseContradiction, measure.span(), message, "one of the two must go");
+            if organisational && let Some(keeper) = clause.by.first() {
+                let message = format!("the clause `{}` is organisational and has a keeper", id.get_ref().0);
+                self.reader.problem(Code::ClauseContradiction, keeper.span(), message, "one of the two must go");
             }
             places.push(id);
             entries.push(ClauseEntry {
                 id: id.get_ref().clone(),
                 text: text.get_ref().0.clone(),
                 organisational,
-                measures: clause.by.iter().map(|m| *m.get_ref()).collect(),
+                by: clause.by.iter().map(|keeper| *keeper.get_ref()).collect(),
             });
         }
         entries

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use toml::Spanned;
 
 use crate::charter::rules::{AttachmentAction, Direction, QuotaReach, QuotaSubject, ReceiptsRule, RefuseOrTag, Span};
-use crate::charter::{Clause, Inspection, MailboxState, Measure, Mode, ReleaseOrder};
+use crate::charter::{Clause, Inspection, Keeper, MailboxState, Mode, ReleaseOrder};
 use crate::config::reader::{Free, OneOrMany, Switch, raw_table};
 use crate::config::values::{Bytes, Count, Domain, Identifier, Lasting, Line, Target, Text, Weight};
 use crate::message::address::Address;
@@ -252,7 +252,7 @@ raw_table! {
     RawGeneral called "`[general]`" {
         /// Clients whose mail is not judged by these rules: list managers that re-inject expanded mail, our other gateways.
         exempt_networks: many Vec<Spanned<IpNet>>,
-        /// The rules. Only identity, recipients, size, attachments, petition, chain_letter, copies and disclaimer have a meaning here.
+        /// The rules. Only identity, recipients, size, attachments, petition, `chain_letter`, copies and disclaimer have a meaning here.
         rules: required RawRules,
     }
 }
@@ -266,8 +266,8 @@ raw_table! {
         text: required Spanned<Line>,
         /// No gateway can enforce it; people do.
         organisational: default Spanned<bool> = false,
-        /// What keeps it besides the rules that quote it.
-        by: many Vec<Spanned<Measure>>,
+        /// What keeps it besides the rules that quote it: rules, and measures (see below).
+        by: many Vec<Spanned<Keeper>>,
     }
 }
 

@@ -88,25 +88,25 @@ impl RuleBuilder<'_, '_> {
     pub fn build(&mut self, raw: &RawRules) -> Built {
         let mut off = Vec::new();
         let rules = Rules {
-            sender: self.one(raw.sender.as_ref(), RuleName::Sender, &mut off, Self::sender),
-            identity: self.one(raw.identity.as_ref(), RuleName::Identity, &mut off, Self::identity),
-            reply: self.one(raw.reply.as_ref(), RuleName::Reply, &mut off, Self::plain),
-            recipients: self.one(raw.recipients.as_ref(), RuleName::Recipients, &mut off, Self::recipients),
-            size: self.one(raw.size.as_ref(), RuleName::Size, &mut off, Self::size),
+            sender: self.one(raw.sender.as_ref(), RuleName::Sender, &mut off),
+            identity: self.one(raw.identity.as_ref(), RuleName::Identity, &mut off),
+            reply: self.one(raw.reply.as_ref(), RuleName::Reply, &mut off),
+            recipients: self.one(raw.recipients.as_ref(), RuleName::Recipients, &mut off),
+            size: self.one(raw.size.as_ref(), RuleName::Size, &mut off),
             quotas: self.quotas(raw.quota.as_ref(), &mut off),
-            structure: self.one(raw.structure.as_ref(), RuleName::Structure, &mut off, Self::structure),
-            attachments: self.one(raw.attachments.as_ref(), RuleName::Attachments, &mut off, Self::attachments),
-            petition: self.one(raw.petition.as_ref(), RuleName::Petition, &mut off, Self::petition),
-            chain_letter: self.one(raw.chain_letter.as_ref(), RuleName::ChainLetter, &mut off, Self::petition),
-            copies: self.one(raw.copies.as_ref(), RuleName::Copies, &mut off, Self::copies),
-            tracking: self.one(raw.tracking.as_ref(), RuleName::Tracking, &mut off, Self::tracking),
-            receipts: self.one(raw.receipts.as_ref(), RuleName::Receipts, &mut off, Self::receipts),
-            subject: self.one(raw.subject.as_ref(), RuleName::Subject, &mut off, Self::subject),
-            list_headers: self.one(raw.list_headers.as_ref(), RuleName::ListHeaders, &mut off, Self::list_headers),
-            reply_to: self.one(raw.reply_to.as_ref(), RuleName::ReplyTo, &mut off, Self::reply_to),
-            return_path: self.one(raw.return_path.as_ref(), RuleName::ReturnPath, &mut off, Self::plain),
-            banner: self.one(raw.banner.as_ref(), RuleName::Banner, &mut off, Self::banner),
-            disclaimer: self.one(raw.disclaimer.as_ref(), RuleName::Disclaimer, &mut off, Self::disclaimer),
+            structure: self.one(raw.structure.as_ref(), RuleName::Structure, &mut off),
+            attachments: self.one(raw.attachments.as_ref(), RuleName::Attachments, &mut off),
+            petition: self.one(raw.petition.as_ref(), RuleName::Petition, &mut off),
+            chain_letter: self.one(raw.chain_letter.as_ref(), RuleName::ChainLetter, &mut off),
+            copies: self.one(raw.copies.as_ref(), RuleName::Copies, &mut off),
+            tracking: self.one(raw.tracking.as_ref(), RuleName::Tracking, &mut off),
+            receipts: self.one(raw.receipts.as_ref(), RuleName::Receipts, &mut off),
+            subject: self.one(raw.subject.as_ref(), RuleName::Subject, &mut off),
+            list_headers: self.one(raw.list_headers.as_ref(), RuleName::ListHeaders, &mut off),
+            reply_to: self.one(raw.reply_to.as_ref(), RuleName::ReplyTo, &mut off),
+            return_path: self.one(raw.return_path.as_ref(), RuleName::ReturnPath, &mut off),
+            banner: self.one(raw.banner.as_ref(), RuleName::Banner, &mut off),
+            disclaimer: self.one(raw.disclaimer.as_ref(), RuleName::Disclaimer, &mut off),
         };
         Built { rules, off }
     }
@@ -141,27 +141,26 @@ impl RuleBuilder<'_, '_> {
         }
     }
 
-    fn one<R: RawRule, S>(
+    fn one<R: Lower>(
         &mut self,
         raw: Option<&Switch<R>>,
         name: RuleName,
         off: &mut Vec<RuleName>,
-        settings: impl FnOnce(&mut Self, &R) -> Option<S>,
-    ) -> Option<Rule<S>> {
+    ) -> Option<Rule<R::Settings>> {
         match raw? {
             Switch::Off => {
                 off.push(name);
                 None
             }
-            Switch::On(raw) => self.rule(raw, settings),
+            Switch::On(raw) => self.rule(raw),
         }
     }
 
-    fn rule<R: RawRule, S>(&mut self, raw: &R, settings: impl FnOnce(&mut Self, &R) -> Option<S>) -> Option<Rule<S>> {
+    fn rule<R: Lower>(&mut self, raw: &R) -> Option<Rule<R::Settings>> {
         let head = raw.head();
         let clause = self.clause(head.clause);
         let mode = self.mode(head.mode);
-        let settings = settings(self, raw);
+        let settings = raw.lower(self);
         let purpose = head.purpose.map(|p| p.get_ref().0.clone());
         Some(Rule { clause: clause?, purpose, mode, settings: settings? })
     }
@@ -173,213 +172,8 @@ impl RuleBuilder<'_, '_> {
                 off.push(RuleName::Quota);
                 Vec::new()
             }
-            Some(Switch::On(OneOrMany(quotas))) => {
-                quotas.iter().filter_map(|quota| self.rule(quota, Self::quota)).collect()
-            }
+            Some(Switch::On(OneOrMany(quotas))) => quotas.iter().filter_map(|quota| self.rule(quota)).collect(),
         }
-    }
-
-    #[expect(
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "one of the settings functions, which share a shape"
-    )]
-    fn plain(&mut self, _: &RawPlain) -> Option<()> {
-        Some(())
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "one of the settings functions, which share a shape")]
-    fn sender(&mut self, raw: &RawSenderRule) -> Option<SenderRule> {
-        let adherence_clause = self.clause(raw.adherence_clause.as_ref());
-        Some(SenderRule { adherence: *raw.adherence.get_ref(), adherence_clause })
-    }
-
-    fn identity(&mut self, raw: &RawIdentity) -> Option<IdentityRule> {
-        let rule = IdentityRule {
-            action: value(raw.action.as_ref()),
-            envelope: *raw.envelope.get_ref(),
-            login: *raw.login.get_ref(),
-        };
-        if !rule.envelope && !rule.login {
-            let message = "`identity` compares nothing";
-            self.reader.problem(Code::EmptyRule, raw.span.clone(), message, "set `envelope` or `login`");
-            return None;
-        }
-        Some(rule)
-    }
-
-    fn recipients(&mut self, raw: &RawRecipients) -> Option<RecipientsRule> {
-        let per_span = raw
-            .per_span
-            .as_ref()
-            .and_then(|s| Some((u64::from(s.recipients.as_ref()?.get_ref().0), *s.per.as_ref()?.get_ref())));
-        Some(RecipientsRule {
-            per_message_max: raw.per_message.as_ref().map(|count| count.get_ref().0),
-            per_span,
-            hidden: *raw.hidden.get_ref(),
-        })
-    }
-
-    fn size(&mut self, raw: &RawSize) -> Option<SizeRule> {
-        let mut limits: Vec<_> = raw.limits.iter().filter_map(size_limit).collect();
-        if let Some(max) = &raw.max {
-            limits.push(SizeLimit { bytes_max: max.get_ref().0, direction: value(raw.direction.as_ref()) });
-        } else if let Some(direction) = &raw.direction {
-            let message = "`direction` belongs to `max`, which is not here";
-            self.reader.problem(Code::Contradiction, direction.span(), message, "applies to nothing");
-        } else if raw.limits.is_empty() {
-            self.reader.problem(Code::EmptyRule, raw.span.clone(), "`size` limits nothing", "set `max` or `limits`");
-            return None;
-        }
-        Some(SizeRule { limits, advice: raw.advice.as_ref().map(|a| a.get_ref().0.clone()) })
-    }
-
-    #[expect(clippy::unused_self, reason = "one of the settings functions, which share a shape")]
-    fn quota(&mut self, raw: &RawQuota) -> Option<QuotaRule> {
-        Some(QuotaRule {
-            messages_max: raw.messages.as_ref()?.get_ref().0,
-            per: *raw.per.as_ref()?.get_ref(),
-            of: value(raw.of.as_ref()),
-            over: value(raw.over.as_ref()),
-        })
-    }
-
-    #[expect(
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "one of the settings functions, which share a shape"
-    )]
-    fn structure(&mut self, raw: &RawStructure) -> Option<StructureRule> {
-        Some(StructureRule { ambiguous: value(raw.ambiguous.as_ref()), encrypted_allowed: *raw.encrypted.get_ref() })
-    }
-
-    #[expect(
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "one of the settings functions, which share a shape"
-    )]
-    fn attachments(&mut self, raw: &RawAttachments) -> Option<AttachmentsRule> {
-        let classes = raw.classes.iter().flat_map(|free| &free.0);
-        Some(AttachmentsRule {
-            action: value(raw.action.as_ref()),
-            classes: classes.map(|(name, action)| (name.get_ref().clone(), *action.get_ref())).collect(),
-            inline_image_bytes_max: raw.inline_images.as_ref().map_or(INLINE_IMAGE_BYTES_DEFAULT, |b| b.get_ref().0),
-            signed: value(raw.signed.as_ref()),
-        })
-    }
-
-    fn petition(&mut self, raw: &RawPetition) -> Option<PetitionRule> {
-        let threshold = raw.threshold.get_ref().0;
-        if threshold <= 0.0 {
-            let message = "the threshold must be greater than 0";
-            self.reader.problem(Code::OutOfRange, raw.threshold.span(), message, "every message would reach it");
-            return None;
-        }
-        let weights: Vec<_> = raw.weights.iter().flat_map(|free| &free.0).collect();
-        if let Some(signals) = self.signals {
-            let silenced = raw.silenced.iter().map(|s| (s.get_ref().0.as_str(), s.span()));
-            let weighed = weights.iter().map(|(name, _)| (name.get_ref().as_str(), name.span()));
-            for (name, span) in silenced.chain(weighed) {
-                if !signals.iter().any(|s| s == name) {
-                    let message = format!("no petition pack has a signal `{name}`");
-                    self.reader.problem(Code::UnknownSignal, span, message, "not in any pack");
-                }
-            }
-        }
-        Some(PetitionRule {
-            action: value(raw.action.as_ref()),
-            threshold,
-            silenced: raw.silenced.iter().map(|s| s.get_ref().0.clone()).collect(),
-            weights: weights.iter().map(|(name, weight)| (name.get_ref().clone(), weight.get_ref().0)).collect(),
-        })
-    }
-
-    #[expect(clippy::unused_self, reason = "one of the settings functions, which share a shape")]
-    fn copies(&mut self, raw: &RawCopies) -> Option<CopiesRule> {
-        Some(CopiesRule {
-            action: value(raw.action.as_ref()),
-            messages_max: raw.messages.as_ref()?.get_ref().0,
-            within_seconds: raw.within.as_ref()?.get_ref().0.as_secs(),
-        })
-    }
-
-    #[expect(clippy::unused_self, reason = "one of the settings functions, which share a shape")]
-    fn tracking(&mut self, raw: &RawTracking) -> Option<TrackingRule> {
-        Some(TrackingRule { reject: *raw.action.as_ref()?.get_ref() == TrackingAction::Reject })
-    }
-
-    #[expect(clippy::unused_self, reason = "one of the settings functions, which share a shape")]
-    fn receipts(&mut self, raw: &RawReceipts) -> Option<ReceiptsRule> {
-        Some(*raw.action.as_ref()?.get_ref())
-    }
-
-    fn subject(&mut self, raw: &RawSubject) -> Option<SubjectRule> {
-        let tag = raw.tag.as_ref()?;
-        self.fields(&tag.get_ref().0, tag.span(), TAG_FIELDS);
-        Some(SubjectRule { tag: tag.get_ref().0.clone() })
-    }
-
-    fn list_headers(&mut self, raw: &RawListHeaders) -> Option<ListHeadersRule> {
-        let unsubscribe = raw.unsubscribe.iter().flat_map(|many| &many.0);
-        for target in unsubscribe.clone().chain(&raw.help).chain(&raw.owner) {
-            self.fields(&target.get_ref().0, target.span(), TARGET_FIELDS);
-        }
-        let unsubscribe: Vec<_> = unsubscribe.map(|target| target.get_ref().0.clone()).collect();
-        let one_click = *raw.one_click.get_ref();
-        if one_click && !unsubscribe.iter().any(|target| target.starts_with("https://")) {
-            let message = "one-click unsubscription needs an `https:` target";
-            let label = "RFC 8058 section 3.1 knows no other";
-            self.reader.problem(Code::OneClickWithoutHttps, raw.one_click.span(), message, label);
-            return None;
-        }
-        Some(ListHeadersRule {
-            unsubscribe,
-            one_click,
-            help: raw.help.as_ref().map(|t| t.get_ref().0.clone()),
-            owner: raw.owner.as_ref().map(|t| t.get_ref().0.clone()),
-            silence_automatic_answers: *raw.silence_automatic_answers.get_ref(),
-        })
-    }
-
-    fn reply_to(&mut self, raw: &RawReplyTo) -> Option<ReplyToRule> {
-        let to = raw.to.as_ref()?;
-        if to.get_ref().0 == "sender" {
-            return Some(ReplyToRule::Sender);
-        }
-        match Address::parse(&to.get_ref().0) {
-            Ok(address) => Some(ReplyToRule::Mailbox(address)),
-            Err(error) => {
-                let message = "`to` must be `sender` or a mail address";
-                self.reader.problem(Code::BadAddress, to.span(), message, error.to_string());
-                None
-            }
-        }
-    }
-
-    fn banner(&mut self, raw: &RawBanner) -> Option<BannerRule> {
-        for text in raw.header.iter().chain(&raw.footer) {
-            self.fields(&text.get_ref().0, text.span(), BANNER_FIELDS);
-        }
-        if raw.header.is_none() && raw.footer.is_none() {
-            let message = "`banner` has no words";
-            self.reader.problem(Code::EmptyRule, raw.span.clone(), message, "set `header` or `footer`");
-            return None;
-        }
-        Some(BannerRule {
-            header: raw.header.as_ref().map(|t| t.get_ref().0.clone()),
-            footer: raw.footer.as_ref().map(|t| t.get_ref().0.clone()),
-            signed: value(raw.signed.as_ref()),
-        })
-    }
-
-    #[expect(clippy::unused_self, reason = "one of the settings functions, which share a shape")]
-    fn disclaimer(&mut self, raw: &RawDisclaimer) -> Option<DisclaimerRule> {
-        Some(DisclaimerRule {
-            text: raw.text.as_ref()?.get_ref().0.clone(),
-            official_header: raw.official_header.as_ref().map(|l| l.get_ref().0.clone()),
-            official_subject_tag: raw.official_subject_tag.as_ref().map(|l| l.get_ref().0.clone()),
-            signed: value(raw.signed.as_ref()),
-        })
     }
 
     /// Complains of fields in braces that nothing fills in: they would reach the readers as they stand.
@@ -389,6 +183,262 @@ impl RuleBuilder<'_, '_> {
             let message = format!("nothing fills in the field `{{{name}}}`");
             self.reader.problem(Code::UnknownField, span.clone(), message, format!("known here: {}", enumerate(known)));
         }
+    }
+}
+
+/// A raw rule that has a valid form.
+trait Lower: RawRule {
+    /// Its valid settings.
+    type Settings;
+
+    /// The valid settings; `None` when they cannot be built, which has been reported.
+    fn lower(&self, builder: &mut RuleBuilder<'_, '_>) -> Option<Self::Settings>;
+}
+
+impl Lower for RawPlain {
+    type Settings = ();
+
+    fn lower(&self, _: &mut RuleBuilder<'_, '_>) -> Option<()> {
+        Some(())
+    }
+}
+
+impl Lower for RawSenderRule {
+    type Settings = SenderRule;
+
+    fn lower(&self, builder: &mut RuleBuilder<'_, '_>) -> Option<SenderRule> {
+        let adherence_clause = builder.clause(self.adherence_clause.as_ref());
+        Some(SenderRule { adherence: *self.adherence.get_ref(), adherence_clause })
+    }
+}
+
+impl Lower for RawIdentity {
+    type Settings = IdentityRule;
+
+    fn lower(&self, builder: &mut RuleBuilder<'_, '_>) -> Option<IdentityRule> {
+        let rule = IdentityRule {
+            action: value(self.action.as_ref()),
+            envelope: *self.envelope.get_ref(),
+            login: *self.login.get_ref(),
+        };
+        if !rule.envelope && !rule.login {
+            let message = "`identity` compares nothing";
+            builder.reader.problem(Code::EmptyRule, self.span.clone(), message, "set `envelope` or `login`");
+            return None;
+        }
+        Some(rule)
+    }
+}
+
+impl Lower for RawRecipients {
+    type Settings = RecipientsRule;
+
+    fn lower(&self, _: &mut RuleBuilder<'_, '_>) -> Option<RecipientsRule> {
+        let per_span = self
+            .per_span
+            .as_ref()
+            .and_then(|s| Some((u64::from(s.recipients.as_ref()?.get_ref().0), *s.per.as_ref()?.get_ref())));
+        Some(RecipientsRule {
+            per_message_max: self.per_message.as_ref().map(|count| count.get_ref().0),
+            per_span,
+            hidden: *self.hidden.get_ref(),
+        })
+    }
+}
+
+impl Lower for RawSize {
+    type Settings = SizeRule;
+
+    fn lower(&self, builder: &mut RuleBuilder<'_, '_>) -> Option<SizeRule> {
+        let mut limits: Vec<_> = self.limits.iter().filter_map(size_limit).collect();
+        if let Some(max) = &self.max {
+            limits.push(SizeLimit { bytes_max: max.get_ref().0, direction: value(self.direction.as_ref()) });
+        } else if let Some(direction) = &self.direction {
+            let message = "`direction` belongs to `max`, which is not here";
+            builder.reader.problem(Code::Contradiction, direction.span(), message, "applies to nothing");
+        }
+        Some(SizeRule { limits, advice: self.advice.as_ref().map(|a| a.get_ref().0.clone()) })
+    }
+}
+
+impl Lower for RawQuota {
+    type Settings = QuotaRule;
+
+    fn lower(&self, _: &mut RuleBuilder<'_, '_>) -> Option<QuotaRule> {
+        Some(QuotaRule {
+            messages_max: self.messages.as_ref()?.get_ref().0,
+            per: *self.per.as_ref()?.get_ref(),
+            of: value(self.of.as_ref()),
+            over: value(self.over.as_ref()),
+        })
+    }
+}
+
+impl Lower for RawStructure {
+    type Settings = StructureRule;
+
+    fn lower(&self, _: &mut RuleBuilder<'_, '_>) -> Option<StructureRule> {
+        Some(StructureRule { ambiguous: value(self.ambiguous.as_ref()), encrypted_allowed: *self.encrypted.get_ref() })
+    }
+}
+
+impl Lower for RawAttachments {
+    type Settings = AttachmentsRule;
+
+    fn lower(&self, _: &mut RuleBuilder<'_, '_>) -> Option<AttachmentsRule> {
+        let classes = self.classes.iter().flat_map(|free| &free.0);
+        Some(AttachmentsRule {
+            action: value(self.action.as_ref()),
+            classes: classes.map(|(name, action)| (name.get_ref().clone(), *action.get_ref())).collect(),
+            inline_image_bytes_max: self.inline_images.as_ref().map_or(INLINE_IMAGE_BYTES_DEFAULT, |b| b.get_ref().0),
+            signed: value(self.signed.as_ref()),
+        })
+    }
+}
+
+impl Lower for RawPetition {
+    type Settings = PetitionRule;
+
+    fn lower(&self, builder: &mut RuleBuilder<'_, '_>) -> Option<PetitionRule> {
+        let threshold = self.threshold.get_ref().0;
+        if threshold <= 0.0 {
+            let message = "the threshold must be greater than 0";
+            builder.reader.problem(Code::OutOfRange, self.threshold.span(), message, "every message would reach it");
+            return None;
+        }
+        let weights: Vec<_> = self.weights.iter().flat_map(|free| &free.0).collect();
+        if let Some(signals) = builder.signals {
+            let silenced = self.silenced.iter().map(|s| (s.get_ref().0.as_str(), s.span()));
+            let weighed = weights.iter().map(|(name, _)| (name.get_ref().as_str(), name.span()));
+            for (name, span) in silenced.chain(weighed) {
+                if !signals.iter().any(|s| s == name) {
+                    let message = format!("no petition pack has a signal `{name}`");
+                    builder.reader.problem(Code::UnknownSignal, span, message, "not in any pack");
+                }
+            }
+        }
+        Some(PetitionRule {
+            action: value(self.action.as_ref()),
+            threshold,
+            silenced: self.silenced.iter().map(|s| s.get_ref().0.clone()).collect(),
+            weights: weights.iter().map(|(name, weight)| (name.get_ref().clone(), weight.get_ref().0)).collect(),
+        })
+    }
+}
+
+impl Lower for RawCopies {
+    type Settings = CopiesRule;
+
+    fn lower(&self, _: &mut RuleBuilder<'_, '_>) -> Option<CopiesRule> {
+        Some(CopiesRule {
+            action: value(self.action.as_ref()),
+            messages_max: self.messages.as_ref()?.get_ref().0,
+            within_seconds: self.within.as_ref()?.get_ref().0.as_secs(),
+        })
+    }
+}
+
+impl Lower for RawTracking {
+    type Settings = TrackingRule;
+
+    fn lower(&self, _: &mut RuleBuilder<'_, '_>) -> Option<TrackingRule> {
+        Some(TrackingRule { reject: *self.action.as_ref()?.get_ref() == TrackingAction::Reject })
+    }
+}
+
+impl Lower for RawReceipts {
+    type Settings = ReceiptsRule;
+
+    fn lower(&self, _: &mut RuleBuilder<'_, '_>) -> Option<ReceiptsRule> {
+        Some(*self.action.as_ref()?.get_ref())
+    }
+}
+
+impl Lower for RawSubject {
+    type Settings = SubjectRule;
+
+    fn lower(&self, builder: &mut RuleBuilder<'_, '_>) -> Option<SubjectRule> {
+        let tag = self.tag.as_ref()?;
+        builder.fields(&tag.get_ref().0, tag.span(), TAG_FIELDS);
+        Some(SubjectRule { tag: tag.get_ref().0.clone() })
+    }
+}
+
+impl Lower for RawListHeaders {
+    type Settings = ListHeadersRule;
+
+    fn lower(&self, builder: &mut RuleBuilder<'_, '_>) -> Option<ListHeadersRule> {
+        let unsubscribe = self.unsubscribe.iter().flat_map(|many| &many.0);
+        for target in unsubscribe.clone().chain(&self.help).chain(&self.owner) {
+            builder.fields(&target.get_ref().0, target.span(), TARGET_FIELDS);
+        }
+        let unsubscribe: Vec<_> = unsubscribe.map(|target| target.get_ref().0.clone()).collect();
+        let one_click = *self.one_click.get_ref();
+        if one_click && !unsubscribe.iter().any(|target| target.starts_with("https://")) {
+            let message = "one-click unsubscription needs an `https:` target";
+            let label = "RFC 8058 section 3.1 knows no other";
+            builder.reader.problem(Code::OneClickWithoutHttps, self.one_click.span(), message, label);
+            return None;
+        }
+        Some(ListHeadersRule {
+            unsubscribe,
+            one_click,
+            help: self.help.as_ref().map(|t| t.get_ref().0.clone()),
+            owner: self.owner.as_ref().map(|t| t.get_ref().0.clone()),
+            silence_automatic_answers: *self.silence_automatic_answers.get_ref(),
+        })
+    }
+}
+
+impl Lower for RawReplyTo {
+    type Settings = ReplyToRule;
+
+    fn lower(&self, builder: &mut RuleBuilder<'_, '_>) -> Option<ReplyToRule> {
+        let to = self.to.as_ref()?;
+        if to.get_ref().0 == "sender" {
+            return Some(ReplyToRule::Sender);
+        }
+        match Address::parse(&to.get_ref().0) {
+            Ok(address) => Some(ReplyToRule::Mailbox(address)),
+            Err(error) => {
+                let message = "`to` must be `sender` or a mail address";
+                builder.reader.problem(Code::BadAddress, to.span(), message, error.to_string());
+                None
+            }
+        }
+    }
+}
+
+impl Lower for RawBanner {
+    type Settings = BannerRule;
+
+    fn lower(&self, builder: &mut RuleBuilder<'_, '_>) -> Option<BannerRule> {
+        for text in self.header.iter().chain(&self.footer) {
+            builder.fields(&text.get_ref().0, text.span(), BANNER_FIELDS);
+        }
+        if self.header.is_none() && self.footer.is_none() {
+            let message = "`banner` has no words";
+            builder.reader.problem(Code::EmptyRule, self.span.clone(), message, "set `header` or `footer`");
+            return None;
+        }
+        Some(BannerRule {
+            header: self.header.as_ref().map(|t| t.get_ref().0.clone()),
+            footer: self.footer.as_ref().map(|t| t.get_ref().0.clone()),
+            signed: value(self.signed.as_ref()),
+        })
+    }
+}
+
+impl Lower for RawDisclaimer {
+    type Settings = DisclaimerRule;
+
+    fn lower(&self, _: &mut RuleBuilder<'_, '_>) -> Option<DisclaimerRule> {
+        Some(DisclaimerRule {
+            text: self.text.as_ref()?.get_ref().0.clone(),
+            official_header: self.official_header.as_ref().map(|l| l.get_ref().0.clone()),
+            official_subject_tag: self.official_subject_tag.as_ref().map(|l| l.get_ref().0.clone()),
+            signed: value(self.signed.as_ref()),
+        })
     }
 }
 
