@@ -6,6 +6,7 @@
 
 pub mod calendar;
 pub mod measures;
+pub mod petition;
 pub mod quota;
 pub mod rules;
 

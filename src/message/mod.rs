@@ -8,5 +8,7 @@ pub mod attachments;
 pub mod edit;
 pub mod envelope;
 pub mod headers;
+pub mod links;
 pub mod mime;
 pub mod subject;
+pub mod text;

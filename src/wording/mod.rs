@@ -3,6 +3,8 @@
 //!
 //! SMTP replies are ASCII unless the client asked for SMTPUTF8 (RFC 6531); [`ascii`] makes them so.
 
+pub mod petition;
+
 /// The language of a charter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Language {

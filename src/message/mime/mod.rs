@@ -19,7 +19,7 @@ pub use draw::draw;
 pub use scan::parse;
 
 /// A body part, by its place in the tree's preorder; 0 is the message itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct PartId(pub u32);
 
 impl PartId {

@@ -1,0 +1,439 @@
+//! A rule pack, valid by construction: its signals with their phrases compiled, its sites, its strong words.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use toml::Spanned;
+
+use super::phrase::{self, Classes};
+use super::raw::{Fact, RawPack, RawSignal, Scope};
+use crate::charter::rules::RuleName;
+use crate::message::text::plain_letters;
+
+/// A pack's phrases together compile to at most so many octets; the default pack needs a fraction of it.
+const COMPILED_BYTES_MAX: usize = 64 << 20;
+/// Sentences between a hit and the one it must be near, unless the signal says otherwise.
+const WITHIN_DEFAULT: u32 = 2;
+/// A shorter strong word would be found in the middle of honest ones.
+const STRONG_CHARS_MIN: usize = 5;
+/// Weights beyond this make the other signals meaningless.
+const WEIGHT_MAX: f64 = 10.0;
+
+/// A rule pack. Cheap to clone.
+#[derive(Clone)]
+pub struct Pack {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: String,
+    version: u32,
+    digest: String,
+    threshold: f64,
+    strong: Vec<String>,
+    sites: Vec<Site>,
+    signals: Vec<Signal>,
+    phrases: Vec<Phrase>,
+    anchors: RegexSet,
+}
+
+/// A mistake in a pack's file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PackError {
+    /// The bytes of the file it is in.
+    pub span: Range<usize>,
+    /// What is wrong, in one sentence.
+    pub message: String,
+}
+
+/// The rule a signal counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignalRule {
+    /// `petition`.
+    Petition,
+    /// `chain-letter`.
+    ChainLetter,
+}
+
+impl SignalRule {
+    /// The rule's name.
+    #[must_use]
+    pub fn name(self) -> RuleName {
+        match self {
+            Self::Petition => RuleName::Petition,
+            Self::ChainLetter => RuleName::ChainLetter,
+        }
+    }
+}
+
+/// What a signal means, in one line for each language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// In French.
+    pub french: Arc<str>,
+    /// In English.
+    pub english: Arc<str>,
+}
+
+/// One signal of a pack.
+#[derive(Debug, Clone)]
+pub struct Signal {
+    /// Its stable name.
+    pub id: String,
+    /// The rule it counts for.
+    pub rule: SignalRule,
+    /// What it adds; negative for a counter-signal.
+    pub weight: f64,
+    /// What it means.
+    pub explanation: Explanation,
+    /// Of the signals of a group only the heaviest counts.
+    pub group: Option<String>,
+    /// Says that the author passes on what is quoted below.
+    pub(super) hands_on: bool,
+    pub(super) what: What,
+    pub(super) guards: Vec<(Scope, Regex)>,
+    /// Indices of the signals it must be near to.
+    pub(super) near: Vec<usize>,
+    pub(super) within: u32,
+    pub(super) quotations: bool,
+}
+
+/// What a signal looks for.
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    /// Phrases of the text; [`Pack::candidates`] gives them.
+    Phrases,
+    /// Phrases of a prefilled mail.
+    Mail(Vec<Regex>),
+    /// Links to sites of this class.
+    Sites(String),
+    /// Links whose path contains one of these.
+    Paths(Vec<String>),
+    Fact(Fact),
+}
+
+/// A compiled phrase.
+#[derive(Debug)]
+pub(super) struct Phrase {
+    pub signal: usize,
+    pub pattern: Regex,
+}
+
+/// A site, or the part of one that counts.
+#[derive(Debug)]
+pub(super) struct Site {
+    class: String,
+    host: String,
+    paths: Vec<String>,
+}
+
+impl Site {
+    fn covers(&self, page: &crate::message::links::Page) -> bool {
+        let host = page.host.strip_suffix(&self.host).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+        host && (self.paths.is_empty() || self.paths.iter().any(|path| page.path.starts_with(path)))
+    }
+}
+
+impl Pack {
+    /// Reads a pack. `name` is what errors and records call it when the file gives it no id.
+    ///
+    /// # Errors
+    /// Every mistake of the file, with its place.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Vec<PackError>> {
+        let raw: RawPack = toml::from_str(text).map_err(|error| {
+            vec![PackError { span: error.span().unwrap_or_default(), message: format!("{name}: {}", error.message()) }]
+        })?;
+        let digest = HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
+        let mut reader = Reader::default();
+        let inner = reader.pack(raw, digest);
+        match inner {
+            Some(inner) if reader.errors.is_empty() => Ok(Self { inner: Arc::new(inner) }),
+            _ => {
+                reader.errors.sort_by_key(|error| error.span.start);
+                Err(reader.errors)
+            }
+        }
+    }
+
+    /// The pack that is part of the program.
+    ///
+    /// # Errors
+    /// None in a program whose tests have passed; like every pack it is read from its file's text.
+    pub fn embedded() -> Result<Self, Vec<PackError>> {
+        Self::parse("default", super::DEFAULT_PACK)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// Its version; grows with every change.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.inner.version
+    }
+
+    /// SHA-256 of its file, lower-case hex.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.inner.digest
+    }
+
+    /// The threshold its weights are made for.
+    #[must_use]
+    pub fn threshold(&self) -> f64 {
+        self.inner.threshold
+    }
+
+    /// Its signals, in the order of the file.
+    #[must_use]
+    pub fn signals(&self) -> &[Signal] {
+        &self.inner.signals
+    }
+
+    /// The ids of its signals, for checking a charter's `silenced` and `weights`.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.inner.signals.iter().map(|signal| signal.id.as_str())
+    }
+
+    /// The phrases that a sentence may have.
+    pub(super) fn candidates(&self, sentence: &str) -> impl Iterator<Item = &Phrase> {
+        self.inner.anchors.matches(sentence).into_iter().filter_map(|index| self.inner.phrases.get(index))
+    }
+
+    /// The words worth disguising.
+    pub(super) fn strong(&self) -> &[String] {
+        &self.inner.strong
+    }
+
+    pub(super) fn hands_on(&self, signal: usize) -> bool {
+        self.inner.signals.get(signal).is_some_and(|signal| signal.hands_on)
+    }
+
+    /// Whether a page belongs to a site of this class.
+    pub(super) fn covers(&self, class: &str, page: &crate::message::links::Page) -> bool {
+        self.inner.sites.iter().any(|site| site.class == class && site.covers(page))
+    }
+}
+
+impl fmt::Debug for Pack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pack")
+            .field("id", &self.id())
+            .field("version", &self.version())
+            .field("digest", &self.digest())
+            .finish()
+    }
+}
+
+/// Turns a raw pack into a valid one and collects what is wrong with it.
+#[derive(Default)]
+struct Reader {
+    errors: Vec<PackError>,
+    classes: Classes,
+    guards: BTreeMap<String, Vec<(Scope, Regex)>>,
+}
+
+impl Reader {
+    fn error<T>(&mut self, at: &Spanned<T>, message: impl Into<String>) {
+        self.errors.push(PackError { span: at.span(), message: message.into() });
+    }
+
+    fn pack(&mut self, raw: RawPack, digest: String) -> Option<Inner> {
+        if !is_name(raw.pack.id.as_ref()) {
+            self.error(&raw.pack.id, "the id of a pack is made of lower-case letters, digits and `-`");
+        }
+        if !(raw.pack.threshold.as_ref() > &0.0 && raw.pack.threshold.as_ref() <= &WEIGHT_MAX) {
+            self.error(&raw.pack.threshold, format!("the threshold lies above 0 and is at most {WEIGHT_MAX}"));
+        }
+        let strong = self.strong(&raw.pack.strong);
+        for (name, entries) in &raw.words {
+            if entries.as_ref().is_empty() {
+                self.error(entries, format!("the word class `{name}` is empty"));
+            }
+            self.classes.insert(name.clone(), entries.as_ref().iter().map(|e| e.as_ref().clone()).collect());
+        }
+        for (name, guard) in &raw.guard {
+            let compiled = guard.phrases.iter().filter_map(|p| self.phrase(p)).map(|(p, _)| (guard.scope, p)).collect();
+            self.guards.insert(name.clone(), compiled);
+        }
+        let sites = self.sites(&raw);
+        let mut phrases = Vec::new();
+        let mut anchors = Vec::new();
+        let signals = self.signals(&raw, &mut phrases, &mut anchors);
+        let anchors = RegexSetBuilder::new(&anchors).size_limit(COMPILED_BYTES_MAX).build();
+        let Ok(anchors) = anchors else {
+            self.error(&raw.pack.id, "the phrases of this pack are too large together");
+            return None;
+        };
+        let (id, version, threshold) =
+            (raw.pack.id.into_inner(), raw.pack.version.into_inner(), raw.pack.threshold.into_inner());
+        Some(Inner { id, version, digest, threshold, strong, sites, signals, phrases, anchors })
+    }
+
+    fn strong(&mut self, words: &[Spanned<String>]) -> Vec<String> {
+        for word in words.iter().filter(|word| word.as_ref().chars().count() < STRONG_CHARS_MIN) {
+            self.error(word, format!("a strong word has at least {STRONG_CHARS_MIN} letters"));
+        }
+        words.iter().map(|word| word.as_ref().to_lowercase()).collect()
+    }
+
+    /// Compiles a phrase: its pattern and its anchor.
+    fn phrase(&mut self, raw: &Spanned<String>) -> Option<(Regex, String)> {
+        match phrase::translate(raw.as_ref(), &self.classes) {
+            Ok(translated) => match RegexBuilder::new(&translated.pattern).size_limit(COMPILED_BYTES_MAX).build() {
+                Ok(pattern) => return Some((pattern, translated.anchor)),
+                Err(_) => self.error(raw, "this phrase is too large"),
+            },
+            Err(message) => self.error(raw, message),
+        }
+        None
+    }
+
+    fn sites(&mut self, raw: &RawPack) -> Vec<Site> {
+        let mut sites = Vec::new();
+        for site in &raw.site {
+            for path in site.paths.iter().filter(|path| !path.as_ref().starts_with('/')) {
+                self.error(path, "a path begins with `/`");
+            }
+            for host in &site.hosts {
+                match idna::domain_to_ascii(host.as_ref()).ok().filter(|h| psl::domain_str(h).is_some()) {
+                    Some(ascii) => sites.push(Site {
+                        class: site.class.as_ref().clone(),
+                        host: ascii,
+                        paths: site.paths.iter().map(|p| p.as_ref().to_lowercase()).collect(),
+                    }),
+                    None => self.error(host, "this is not a host name below a public suffix"),
+                }
+            }
+        }
+        sites
+    }
+
+    fn signals(&mut self, raw: &RawPack, phrases: &mut Vec<Phrase>, anchors: &mut Vec<String>) -> Vec<Signal> {
+        let ids: Vec<&str> = raw.signal.iter().map(|s| s.id.as_ref().as_str()).collect();
+        let mut signals = Vec::new();
+        for (index, signal) in raw.signal.iter().enumerate() {
+            let id = signal.id.as_ref();
+            if !is_name(id) {
+                self.error(&signal.id, "the id of a signal is made of lower-case letters, digits and `-`");
+            }
+            if ids.iter().take(index).any(|other| other == id) {
+                self.error(&signal.id, format!("there is another signal `{id}` above"));
+            }
+            let weight = *signal.weight.as_ref();
+            if !weight.is_finite() || weight.abs() > WEIGHT_MAX {
+                self.error(&signal.weight, format!("a weight lies between -{WEIGHT_MAX} and {WEIGHT_MAX}"));
+            }
+            for text in [&signal.fr, &signal.en] {
+                if text.as_ref().trim().is_empty() || text.as_ref().contains('\n') {
+                    self.error(text, "the explanation of a signal is one line");
+                }
+            }
+            let Some(what) = self.what(signal, raw, index, phrases, anchors) else { continue };
+            let mut near = Vec::new();
+            for other in &signal.near {
+                match ids.iter().position(|id| id == other.as_ref()) {
+                    Some(found) if found != index => near.push(found),
+                    _ => self.error(other, format!("there is no other signal `{}`", other.as_ref())),
+                }
+            }
+            let guards = self.guards_of(signal);
+            signals.push(Signal {
+                id: id.clone(),
+                rule: signal.rule,
+                weight,
+                explanation: Explanation {
+                    french: signal.fr.as_ref().as_str().into(),
+                    english: signal.en.as_ref().as_str().into(),
+                },
+                group: signal.group.clone(),
+                hands_on: signal.hands_on,
+                what,
+                guards,
+                near,
+                within: signal.within.unwrap_or(WITHIN_DEFAULT),
+                quotations: signal.quotations,
+            });
+        }
+        signals
+    }
+
+    fn guards_of(&mut self, signal: &RawSignal) -> Vec<(Scope, Regex)> {
+        let mut found = Vec::new();
+        for name in &signal.unless {
+            match self.guards.get(name.as_ref()) {
+                Some(guard) => found.extend(guard.iter().cloned()),
+                None => self.error(name, format!("there is no guard `{}`", name.as_ref())),
+            }
+        }
+        found
+    }
+
+    /// What a signal looks for; an error when it says nothing or two things.
+    fn what(
+        &mut self,
+        signal: &RawSignal,
+        raw: &RawPack,
+        index: usize,
+        phrases: &mut Vec<Phrase>,
+        anchors: &mut Vec<String>,
+    ) -> Option<What> {
+        let mut found = Vec::new();
+        if let Some(list) = &signal.phrases {
+            for (pattern, anchor) in list.iter().filter_map(|p| self.phrase(p)) {
+                phrases.push(Phrase { signal: index, pattern });
+                anchors.push(anchor);
+            }
+            found.push(What::Phrases);
+        }
+        if let Some(list) = &signal.mail_phrases {
+            found.push(What::Mail(list.iter().filter_map(|p| self.phrase(p)).map(|(pattern, _)| pattern).collect()));
+        }
+        if let Some(class) = &signal.links {
+            if raw.site.iter().all(|site| site.class.as_ref() != class.as_ref()) {
+                self.error(class, format!("there is no site of the class `{}`", class.as_ref()));
+            }
+            found.push(What::Sites(class.as_ref().clone()));
+        }
+        if let Some(paths) = &signal.link_paths {
+            found.push(What::Paths(paths.iter().map(|p| plain_path(p.as_ref())).collect()));
+        }
+        found.extend(signal.fact.map(What::Fact));
+        if found.len() != 1 {
+            let message = "a signal has exactly one of phrases, mail_phrases, links, link_paths and fact";
+            self.error(&signal.id, message);
+            return None;
+        }
+        found.pop()
+    }
+}
+
+/// A path as it is compared: without accents, words joined by `-`.
+pub(super) fn plain_path(path: &str) -> String {
+    use unicode_normalization::UnicodeNormalization as _;
+    path.nfd()
+        .filter(|c| !unicode_normalization::char::is_combining_mark(*c))
+        .map(|c| if c == '_' || c == ' ' { '-' } else { c })
+        .collect::<String>()
+        .to_lowercase()
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// The letters of a strong word as disguised spellings are compared.
+pub(super) fn letters(word: &str) -> String {
+    plain_letters(word)
+}

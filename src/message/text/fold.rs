@@ -1,0 +1,130 @@
+//! One spelling for each letter: compatibility forms (NFKC), invisible characters, letters of other scripts that look
+//! like ours (Unicode TR39). French accents stay: *signé* and *signe* are two words, and only one of them asks.
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
+/// No text has more marks on one letter; the rest is dropped, so that normalising stays linear.
+const MARKS_MAX: usize = 8;
+
+/// A letter with the marks that follow it, to be normalised together.
+#[derive(Default)]
+pub(super) struct Cluster {
+    characters: String,
+    marks: usize,
+}
+
+impl Cluster {
+    /// Takes the next character. `false` means that it begins another cluster and was not taken.
+    pub fn take(&mut self, c: char) -> bool {
+        if self.characters.is_empty() {
+            self.characters.push(c);
+            return true;
+        }
+        if !c.is_ascii() && is_combining_mark(c) {
+            if self.marks < MARKS_MAX {
+                self.characters.push(c);
+            }
+            self.marks += 1;
+            return true;
+        }
+        false
+    }
+
+    /// Empties the cluster into `out`, each character folded.
+    pub fn flush(&mut self, mut out: impl FnMut(char)) {
+        let mut characters = self.characters.chars();
+        match (characters.next(), characters.next()) {
+            (None, _) => {}
+            (Some(c), None) if c.is_ascii() => out(c.to_ascii_lowercase()),
+            _ => {
+                for c in self.characters.nfkc() {
+                    letter(c, &mut out);
+                }
+            }
+        }
+        self.characters.clear();
+        self.marks = 0;
+    }
+}
+
+/// Whether readers see nothing of this character: `Default_Ignorable_Code_Point` of the Unicode character database, and
+/// the controls that are not white space.
+pub(super) fn is_invisible(c: char) -> bool {
+    match c {
+        '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' => false,
+        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' => true,
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fff8}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' => true,
+        _ => false,
+    }
+}
+
+/// Folds one character of a normalised text.
+fn letter(c: char, out: &mut impl FnMut(char)) {
+    match c {
+        _ if c.is_ascii() => out(c.to_ascii_lowercase()),
+        'œ' | 'Œ' => ['o', 'e'].into_iter().for_each(out),
+        'æ' | 'Æ' => ['a', 'e'].into_iter().for_each(out),
+        '’' | '‘' | 'ʼ' | '′' | '´' => out('\''),
+        '«' | '»' | '“' | '”' | '„' | '‹' | '›' | '…' | '·' | '•' => out(c),
+        // Latin-1 letters: the accents of French and its neighbours.
+        '\u{c0}'..='\u{ff}' => c.to_lowercase().for_each(out),
+        _ if is_combining_mark(c) => {}
+        _ if c.is_alphanumeric() => match twin(c) {
+            Some(ascii) => out(ascii),
+            None => c.to_lowercase().for_each(out),
+        },
+        _ if c.is_whitespace() => out(' '),
+        _ => out(c),
+    }
+}
+
+/// The ASCII letter or digit that looks like this letter of another script, lower case.
+fn twin(c: char) -> Option<char> {
+    let single = |c: char| {
+        let mut buffer = [0; 4];
+        let mut skeleton = unicode_security::skeleton(c.encode_utf8(&mut buffer));
+        match (skeleton.next(), skeleton.next()) {
+            (Some(ascii), None) if ascii.is_ascii_alphanumeric() => Some(ascii.to_ascii_lowercase()),
+            _ => None,
+        }
+    };
+    single(c).or_else(|| c.to_lowercase().next().filter(|lower| *lower != c).and_then(single))
+}
+
+/// A word with every look-alike brought to one letter: accents dropped, digits and signs read as the letters they
+/// imitate. Only for comparing with a few strong words: it makes different words equal.
+#[must_use]
+pub fn plain_letters(word: &str) -> String {
+    let mut plain = String::with_capacity(word.len());
+    for c in word.nfd() {
+        let c = match c {
+            '0' => 'o',
+            '1' | '!' | '|' | 'l' => 'i',
+            '3' | '€' => 'e',
+            '4' | '@' => 'a',
+            '5' | '$' => 's',
+            '7' | '+' => 't',
+            c if c.is_alphanumeric() => c,
+            _ => continue,
+        };
+        plain.push(c);
+    }
+    plain
+}

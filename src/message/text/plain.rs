@@ -1,0 +1,66 @@
+//! Plain text laid out: lines, paragraphs, the soft line ends of `format=flowed` (RFC 3676), quote marks.
+
+use super::page::{LINE, PARAGRAPH, Page};
+
+/// Lays out a plain text. Lines that begin with `>` become quoted ranges, without their marks.
+pub(super) fn lay_out(text: &str, flowed: bool) -> Page {
+    let mut page = Page::default();
+    let mut source = 0u32;
+    let mut quoted_from: Option<usize> = None;
+    for line in text.split_inclusive('\n') {
+        let length = u32::try_from(line.chars().count()).unwrap_or(u32::MAX);
+        let content = line.trim_end_matches(['\n', '\r']);
+        let (depth, unquoted) = unquote(content);
+        // RFC 3676 section 4.4: one space after the quote marks is stuffing.
+        let is_quoted = depth > 0 && !unquoted.trim().is_empty();
+        match (is_quoted, quoted_from) {
+            (true, None) => {
+                page.end(PARAGRAPH, source);
+                quoted_from = Some(page.text().len());
+            }
+            (false, Some(from)) if depth == 0 => {
+                page.end(PARAGRAPH, source);
+                page.quoted.push(from..page.text().len());
+                quoted_from = None;
+            }
+            _ => {}
+        }
+        let skipped = content.chars().count().saturating_sub(unquoted.chars().count());
+        let mut place = source.saturating_add(u32::try_from(skipped).unwrap_or(u32::MAX));
+        if unquoted.trim().is_empty() {
+            page.end(PARAGRAPH, place);
+        } else {
+            for c in unquoted.chars().map(strip_marks) {
+                page.push(c, place);
+                place = place.saturating_add(1);
+            }
+            // A flowed line goes on; a list item or a heading in fixed text is left to the sentence cutter.
+            let soft = flowed && unquoted.ends_with(' ') && unquoted != "-- ";
+            if !soft {
+                page.end(LINE, place);
+            }
+        }
+        source = source.saturating_add(length);
+    }
+    if let Some(from) = quoted_from {
+        page.quoted.push(from..page.text().len());
+    }
+    page
+}
+
+/// The depth of quotation of a line and what stands after the marks.
+fn unquote(line: &str) -> (usize, &str) {
+    let mut depth = 0;
+    let mut rest = line;
+    // Some programs write "> > ", others ">>".
+    while let Some(after) = rest.strip_prefix('>').or_else(|| rest.strip_prefix(" >")) {
+        depth += 1;
+        rest = after;
+    }
+    (depth, if depth > 0 { rest.strip_prefix(' ').unwrap_or(rest) } else { line })
+}
+
+/// Paragraph marks are this room's own; in a text they are line ends.
+fn strip_marks(c: char) -> char {
+    if c == PARAGRAPH { LINE } else { c }
+}
