@@ -3,6 +3,9 @@
 use super::address::Address;
 use super::mime::PartId;
 
+mod fields;
+pub mod notify;
+
 /// One edit of a message. Edits are applied in the order of the variants, whatever order they were chosen in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
