@@ -10,5 +10,6 @@ pub mod envelope;
 pub mod headers;
 pub mod links;
 pub mod mime;
+pub mod splice;
 pub mod subject;
 pub mod text;
