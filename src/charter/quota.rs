@@ -330,8 +330,8 @@ mod tests {
         }
     }
 
-    fn names(rules: Rules, list: usize, identity: &Identity) -> Vec<(String, u64, u64, bool)> {
-        let charter = charter(&rules);
+    fn names(rules: &Rules, list: usize, identity: &Identity) -> Vec<(String, u64, u64, bool)> {
+        let charter = charter(rules);
         let now = local(&charter.time_zone, "2018-07-01T13:14:15");
         demands(&charter, Scope::List(&charter.lists[list]), identity, 7, now)
             .into_iter()
@@ -369,10 +369,10 @@ mod tests {
                 (format!("c recipients {list} sender S day"), 7, 5000, true),
             ]
         };
-        assert_eq!(names(rules.clone(), 0, &who), expected("a@lists.example", "login L"));
+        assert_eq!(names(&rules, 0, &who), expected("a@lists.example", "login L"));
         // Mail that was proven without a login does not slip past the quota of logins.
         let without = Identity { login: None, ..who };
-        assert_eq!(names(rules, 1, &without), expected("b@lists.example", "mailbox M"));
+        assert_eq!(names(&rules, 1, &without), expected("b@lists.example", "mailbox M"));
     }
 
     #[test]
