@@ -5,6 +5,7 @@
 //! for everybody. Each rule of the ordered table in [`rules`] is one file of this room.
 
 pub mod calendar;
+pub mod copies;
 pub mod measures;
 pub mod petition;
 pub mod quota;

@@ -13,7 +13,7 @@ mod quote;
 mod words;
 
 pub use fold::plain_letters;
-pub use words::{LINK_WORD, Place, Sentence, View, Word};
+pub use words::{ADDRESS_WORD, LINK_WORD, Place, Sentence, View, Word};
 
 use super::links::{Form, Link};
 use super::mime::PartId;
