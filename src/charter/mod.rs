@@ -4,6 +4,7 @@
 //! from a file). A message is judged under a [`Scope`] of a charter: one of its protected lists, or its general rules
 //! for everybody. Each rule of the ordered table in [`rules`] is one file of this room.
 
+pub mod attachments;
 pub mod calendar;
 pub mod copies;
 pub mod measures;

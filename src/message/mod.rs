@@ -12,4 +12,5 @@ pub mod links;
 pub mod mime;
 pub mod splice;
 pub mod subject;
+pub mod surgery;
 pub mod text;

@@ -3,6 +3,7 @@
 //!
 //! SMTP replies are ASCII unless the client asked for SMTPUTF8 (RFC 6531); [`ascii`] makes them so.
 
+pub mod notices;
 pub mod petition;
 
 /// The language of a charter.

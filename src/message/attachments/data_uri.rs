@@ -4,6 +4,7 @@
 //! value stays as it is.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use encoding_rs::Encoding;
 use lol_html::html_content::{Element, TextChunk};
@@ -25,7 +26,7 @@ pub(super) fn find(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
     let encoding = AsciiCompatibleEncoding::new(encoding).unwrap_or(AsciiCompatibleEncoding::utf_8());
     let settings = Settings::new()
         .append_element_content_handler(element!("*", |element| {
-            look_at_tag(element, &mut found.borrow_mut());
+            look_at_tag(html, element, &mut found.borrow_mut());
             Ok(())
         }))
         .append_element_content_handler(text!("style", |chunk| {
@@ -44,11 +45,35 @@ pub(super) fn find(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
     found
 }
 
-fn block(range: std::ops::Range<usize>, form: Form, media_type: String, payload: usize) -> TextBlock {
+fn block(range: Range<usize>, form: Form, media_type: String, payload: usize) -> TextBlock {
     TextBlock { range, class: Class::DataUri, name: None, media_type, size_bytes: payload as u64 / 4 * 3, form }
 }
 
-fn look_at_tag(element: &Element<'_, '_>, found: &mut Vec<TextBlock>) {
+/// The URIs inside a value that lists several things, when they stand there undisguised.
+fn exact_places(html: &[u8], place: &Range<usize>) -> Option<Vec<TextBlock>> {
+    let found = uris_in(html, place.clone());
+    (!found.is_empty()).then_some(found)
+}
+
+/// The URIs inside a style sheet or a list.
+fn uris_in(html: &[u8], place: Range<usize>) -> Vec<TextBlock> {
+    let text = html.get(place.clone()).unwrap_or_default();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(uri_at) = position_of_uri(text, at) {
+        let rest = text.get(uri_at..).unwrap_or_default();
+        let length = rest.iter().position(|b| b"\"') \t\r\n".contains(b)).unwrap_or(rest.len());
+        let uri = String::from_utf8_lossy(rest.get(..length).unwrap_or_default());
+        if let Some((media_type, payload)) = read_uri(&uri) {
+            let start = place.start + uri_at;
+            found.push(block(start..start + length, Form::Value, media_type, payload));
+        }
+        at = uri_at + length.max(1);
+    }
+    found
+}
+
+fn look_at_tag(html: &[u8], element: &Element<'_, '_>, found: &mut Vec<TextBlock>) {
     for attribute in element.attributes() {
         let Some(place) = attribute.value_source_location().map(|place| place.bytes()) else { continue };
         let name = attribute.name();
@@ -67,6 +92,10 @@ fn look_at_tag(element: &Element<'_, '_>, found: &mut Vec<TextBlock>) {
         if payload < PAYLOAD_BYTES_MIN {
             continue;
         }
+        if is_list && let Some(exact) = exact_places(html, &place) {
+            found.extend(exact);
+            continue;
+        }
         let is_picture = matches!(element.tag_name().as_str(), "img" | "source" | "embed" | "input" | "image");
         if is_picture {
             return found.push(block(element.source_location().bytes(), Form::Tag, media_type, payload));
@@ -83,18 +112,7 @@ fn look_at_style(chunk: &TextChunk<'_>, html: &[u8], start: &mut Option<usize>, 
         return;
     }
     *start = None;
-    let end = place.end.max(from);
-    let sheet = html.get(from..end).unwrap_or_default();
-    let mut at = 0;
-    while let Some(uri_at) = position_of_uri(sheet, at) {
-        let rest = sheet.get(uri_at..).unwrap_or_default();
-        let length = rest.iter().position(|b| b"\"')\r\n".contains(b)).unwrap_or(rest.len());
-        let uri = String::from_utf8_lossy(rest.get(..length).unwrap_or_default());
-        if let Some((media_type, payload)) = read_uri(&uri) {
-            found.push(block(from + uri_at..from + uri_at + length, Form::Value, media_type, payload));
-        }
-        at = uri_at + length.max(1);
-    }
+    found.extend(uris_in(html, from..place.end.max(from)));
 }
 
 /// Where a `data:` URI begins inside a style sheet or a list, from `from` on.
@@ -179,7 +197,10 @@ mod tests {
             found("<style>p{background:url(data:image/gif;base64,R0lG)}</style>"),
             [(Form::Value, "image/gif".into(), "data:image/gif;base64,R0lG".into())]
         );
-        assert_eq!(found("<p style=\"background:url('data:image/gif,abc')\">").len(), 1);
+        assert_eq!(
+            found("<p style=\"color:red;background:url('data:image/gif,abc')\">"),
+            [(Form::Value, "image/gif".into(), "data:image/gif,abc".into())]
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::ops::Range;
 use crate::charter::rules::closed_list;
 use crate::message::mime::{self, Part, PartId, Tree};
 
-use text::TextBody;
+pub(crate) use text::{Form, TextBlock, TextBody, TextCharset};
 
 closed_list! {
     /// What kind of attachment it is.

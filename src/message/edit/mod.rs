@@ -1,6 +1,7 @@
 //! What can be done to a message, in the message's own terms. [`crate::charter`] chooses edits; this room carries them out.
 
 use super::address::Address;
+use super::attachments::Place;
 use super::mime::PartId;
 
 mod fields;
@@ -48,6 +49,8 @@ pub enum Edit {
 pub struct PartRemoval {
     /// The part.
     pub part: PartId,
+    /// Whether all of it goes, or a file written into its text.
+    pub place: Place,
     /// The words of the notice that takes its place, complete, in the language of the charter.
     pub notice: String,
 }

@@ -99,9 +99,10 @@ pub struct Multipart {
     pub boundary: Vec<u8>,
     /// What stands before its first boundary line.
     pub preamble: Range<usize>,
-    /// Its closing boundary line, from the line end before the dashes; `None` when it is missing.
+    /// Its closing boundary line, from the line end before the dashes, without the line end behind it; `None` when it is
+    /// missing.
     pub close: Option<Range<usize>>,
-    /// What stands after its closing boundary line.
+    /// What stands after its closing boundary line; begins with that line's end, unless this belongs to the next boundary.
     pub epilogue: Range<usize>,
 }
 

@@ -109,7 +109,9 @@ impl Scan<'_> {
                 None => {}
                 Some(BoundaryLine::Close(frame)) => {
                     self.close_frames_above(frame, delimiter_start);
-                    self.close_frame(frame, delimiter_start..end);
+                    // The line end behind it belongs to the epilogue, or to the next boundary.
+                    let line_end = self.bytes(start..end).len() - header::trim_line_end(self.bytes(start..end)).len();
+                    self.close_frame(frame, delimiter_start..end - line_end);
                 }
                 Some(BoundaryLine::Delimiter(frame)) => {
                     self.close_frames_above(frame, delimiter_start);
@@ -669,8 +671,8 @@ mod tests {
         assert_eq!(tree.ambiguities(), []);
         let shape = tree.root().unwrap().multipart.clone().unwrap();
         assert_eq!(&raw[shape.preamble], b"pre");
-        assert_eq!(&raw[shape.epilogue], b"post\r\n");
-        assert_eq!(&raw[shape.close.unwrap()], b"\r\n--b--\r\n");
+        assert_eq!(&raw[shape.epilogue], b"\r\npost\r\n");
+        assert_eq!(&raw[shape.close.unwrap()], b"\r\n--b--");
         let second = tree.part(PartId(2)).unwrap();
         assert_eq!(&raw[second.delimiter.clone()], b"\r\n--b\r\n");
         assert_eq!(&raw[second.header.clone()], b"X: y\r\n");
