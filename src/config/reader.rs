@@ -10,19 +10,20 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::codes::Code;
+use super::codes::{Code, Severity};
 use super::report::{FileId, Place, Problem, Report};
 
 /// Where problems of one file go.
 pub struct Reader<'r> {
     report: &'r mut Report,
     file: FileId,
+    errors: usize,
 }
 
 impl<'r> Reader<'r> {
     /// A reader of `file`.
     pub fn new(report: &'r mut Report, file: FileId) -> Self {
-        Self { report, file }
+        Self { report, file, errors: 0 }
     }
 
     /// The place of a span in this file.
@@ -53,7 +54,21 @@ impl<'r> Reader<'r> {
 
     /// Records a problem built by hand.
     pub fn add(&mut self, problem: Problem) {
+        self.errors += usize::from(problem.code.severity() == Severity::Error);
         self.report.add(problem);
+    }
+
+    /// How many errors this reader has met.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// Whether this reader has met an error. What is missing may then merely not have been understood, so it is no time
+    /// to complain of things that are missing.
+    #[must_use]
+    pub fn met_errors(&self) -> bool {
+        self.errors > 0
     }
 
     /// Parses the text of the file and reads the document as a raw structure.
@@ -320,6 +335,8 @@ macro_rules! raw_table {
         pub struct $name {
             /// Where the table is.
             pub span: std::ops::Range<usize>,
+            /// The keys whose values could not be read; they are not missing, and have been complained of.
+            pub bad: Vec<&'static str>,
             $($(#[doc = $help])+ pub $field: raw_table!(@type $need $ty),)+
         }
 
@@ -347,10 +364,15 @@ macro_rules! raw_table {
             ) -> Option<Self> {
                 let table = $crate::config::reader::as_table(node, key, reader)?;
                 $crate::config::reader::report_unknown_keys(table, Self::KEYS, $called, reader);
-                Some(Self {
-                    $($field: raw_table!(@read $need $(($default))? $ty, table, stringify!($field), node, $called, reader),)+
-                    span: node.span(),
-                })
+                let mut bad = Vec::new();
+                $(
+                    let before = reader.errors();
+                    let $field = raw_table!(@read $need $(($default))? $ty, table, stringify!($field), node, $called, reader);
+                    if reader.errors() > before {
+                        bad.push(stringify!($field));
+                    }
+                )+
+                Some(Self { span: node.span(), bad, $($field,)+ })
             }
 
             fn shape() -> $crate::config::reader::Shape {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
 use serde::Serialize;
 
 use super::codes::{Code, Severity};
@@ -167,27 +167,38 @@ impl Report {
             Severity::Warning => Level::WARNING,
         };
         let mut group = Group::with_title(level.primary_title(problem.message.as_str()).id(problem.code.as_str()));
-        group = self.element(group, &problem.place, &problem.label, AnnotationKind::Primary);
-        if let Some((place, label)) = &problem.related {
-            group = self.element(group, place, label, AnnotationKind::Context);
-        }
+        group = self.elements(group, problem);
         group = group.element(Level::HELP.message(problem.help.as_deref().unwrap_or(problem.code.help())));
         vec![group]
     }
 
-    fn element<'a>(&'a self, group: Group<'a>, place: &Place, label: &'a str, kind: AnnotationKind) -> Group<'a> {
-        let Some(source) = self.sources.get(place.file.0) else { return group };
-        match &place.span {
-            Some(span) => {
-                let span = span.start.min(source.text.len())..span.end.min(source.text.len());
-                group.element(
-                    Snippet::source(source.text.as_str())
-                        .path(self.path(place.file))
-                        .annotation(kind.span(span).label(label)),
-                )
+    fn elements<'a>(&'a self, group: Group<'a>, problem: &'a Problem) -> Group<'a> {
+        let label = problem.label.as_str();
+        match &problem.related {
+            None => group.elements(self.snippet(&problem.place, [(&problem.place, label)])),
+            Some((place, other)) if place.file == problem.place.file => {
+                group.elements(self.snippet(place, [(&problem.place, label), (place, other)]))
             }
-            None => group.element(Origin::path(self.path(place.file))),
+            Some((place, other)) => group
+                .elements(self.snippet(&problem.place, [(&problem.place, label)]))
+                .elements(self.snippet(place, [(place, other.as_str())])),
         }
+    }
+
+    /// The lines of one file, with labels at the first place as primary and at the others as context.
+    fn snippet<'a, const N: usize>(&'a self, at: &Place, labels: [(&Place, &'a str); N]) -> Option<Element<'a>> {
+        let source = self.sources.get(at.file.0)?;
+        let path = self.path(at.file);
+        if at.span.is_none() {
+            return Some(Origin::path(path).into());
+        }
+        let kinds = std::iter::once(AnnotationKind::Primary).chain(std::iter::repeat(AnnotationKind::Context));
+        let annotations = labels.into_iter().zip(kinds).filter_map(|((place, label), kind)| {
+            let span = place.span.clone()?;
+            let end = source.text.len();
+            Some(kind.span(span.start.min(end)..span.end.min(end)).label(label))
+        });
+        Some(Snippet::source(source.text.as_str()).path(path).annotations(annotations).into())
     }
 
     fn path(&self, file: FileId) -> String {

@@ -7,6 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod config;
 mod log_journal;
 mod mta;
 mod mta_fixtures;

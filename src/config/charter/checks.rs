@@ -21,7 +21,11 @@ impl Builder<'_, '_> {
         self.check_recipients(file);
         self.check_mailbox_sizes(file, charter);
         self.check_rules(file, charter);
-        self.check_clauses(file, charter);
+        if file.clause.is_empty() {
+            self.no_clauses(file);
+        } else if !self.reader.met_errors() {
+            self.check_clauses(file, charter);
+        }
     }
 
     fn check_scope(&mut self, file: &RawFile) {
@@ -74,7 +78,7 @@ impl Builder<'_, '_> {
     }
 
     fn check_adherence(&mut self, file: &RawFile, charter: &Charter) {
-        for sender in file.sender.iter().filter(|sender| sender.adhered.is_none()) {
+        for sender in file.sender.iter().filter(|sender| sender.adhered.is_none() && !sender.bad.contains(&"adhered")) {
             let Some(name) = &sender.name else { continue };
             let asked = charter.lists.iter().any(|list| {
                 let bound =
@@ -121,11 +125,12 @@ impl Builder<'_, '_> {
                 let message = format!("nobody may write to {}", list.address);
                 self.reader.problem(Code::ListWithoutSender, at.clone(), message, "no sender is bound to it");
             }
-            if list.rules.sender.is_none() {
+            if list.rules.sender.is_none() && !self.reader.met_errors() {
                 let message = format!("no rule says who may write to {}", list.address);
                 self.reader.problem(Code::SenderRuleMissing, at.clone(), message, "`sender` is not among its rules");
             }
             match &raw.return_path {
+                None if raw.bad.contains(&"return_path") => {}
                 None => {
                     let message = format!("{} has no return path", list.address);
                     self.reader.problem(Code::ListWithoutReturnPath, at, message, "failures go to the sender");
@@ -191,7 +196,9 @@ impl Builder<'_, '_> {
         let lists = file.list.iter().filter_map(|list| list.rules.as_ref());
         let general = file.general.iter().filter_map(|general| general.rules.as_ref());
         for rules in file.rules.iter().chain(lists).chain(general) {
-            if let Some(size) = on(rules.size.as_ref()).filter(|size| size.max.is_none() && size.limits.is_empty()) {
+            if let Some(size) = on(rules.size.as_ref())
+                .filter(|size| size.max.is_none() && size.limits.is_empty() && size.bad.is_empty())
+            {
                 let message = "`size` limits nothing";
                 self.reader.problem(Code::EmptyRule, size.span.clone(), message, "set `max` or `limits`");
             }
@@ -294,14 +301,14 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn check_clauses(&mut self, file: &RawFile, charter: &Charter) {
-        if file.clause.is_empty() {
-            if let Some(head) = &file.charter {
-                let message = "the charter lists no clause";
-                self.reader.problem(Code::NoClauses, head.span.clone(), message, "no `[[clause]]` in this file");
-            }
-            return;
+    fn no_clauses(&mut self, file: &RawFile) {
+        if let Some(head) = &file.charter {
+            let message = "the charter lists no clause";
+            self.reader.problem(Code::NoClauses, head.span.clone(), message, "no `[[clause]]` in this file");
         }
+    }
+
+    fn check_clauses(&mut self, file: &RawFile, charter: &Charter) {
         let quoted = charter.quoted_clauses();
         for raw in &file.clause {
             let Some(id) = &raw.id else { continue };

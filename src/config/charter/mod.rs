@@ -55,7 +55,7 @@ impl<'r> Builder<'_, 'r> {
         let head = file.charter.as_ref()?;
         let mode = value(head.mode.as_ref());
         let clauses = self.clauses(&file.clause);
-        let ids: Vec<_> = clauses.iter().map(|c| c.id.clone()).collect();
+        let ids: Vec<_> = file.clause.iter().filter_map(|c| Some(c.id.as_ref()?.get_ref().clone())).collect();
 
         let period = file.period.as_ref().and_then(|p| self.period(p, &ids, mode));
         let night_window = file.night_window.as_ref().and_then(|w| self.window(w, &ids, mode));

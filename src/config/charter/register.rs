@@ -18,7 +18,7 @@ impl Builder<'_, '_> {
         let who = name.map_or_else(|| "this sender".to_owned(), |n| format!("the sender `{}`", n.get_ref().0));
 
         let mailboxes = self.mailboxes(raw);
-        if mailboxes.is_empty() {
+        if mailboxes.is_empty() && !raw.bad.contains(&"addresses") && !raw.bad.contains(&"mailbox") {
             self.reader.problem(
                 Code::SenderWithoutAddress,
                 at.clone(),
@@ -27,12 +27,12 @@ impl Builder<'_, '_> {
             );
         }
         let proofs: Vec<_> = raw.proofs.iter().filter_map(|proof| self.proof(proof)).collect();
-        if raw.proofs.is_empty() {
+        if raw.proofs.is_empty() && !raw.bad.contains(&"proofs") {
             let message = format!("{who} has no proof");
             self.reader.problem(Code::SenderWithoutProof, at.clone(), message, "cannot be told from an impostor");
         }
         let bound = self.bound_lists(raw, lists, &who);
-        if raw.lists.is_empty() && !lists.is_empty() {
+        if raw.lists.is_empty() && !lists.is_empty() && !raw.bad.contains(&"lists") {
             let message = format!("{who} is bound to no list");
             self.reader.problem(Code::SenderWithoutList, at, message, "may write nowhere");
         }

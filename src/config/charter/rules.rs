@@ -14,8 +14,9 @@ use crate::charter::rules::{
 };
 use crate::charter::{Clause, Mode};
 use crate::config::codes::Code;
-use crate::config::reader::{OneOrMany, Reader, Switch, enumerate};
+use crate::config::reader::{OneOrMany, Reader, Switch, enumerate, nearest};
 use crate::message::address::Address;
+use crate::message::attachments::Class;
 
 /// The fields that a banner fills in.
 const BANNER_FIELDS: &[&str] = &["list", "label", "sender", "unsubscribe", "contest", "help", "reference"];
@@ -117,7 +118,7 @@ impl RuleBuilder<'_, '_> {
         if !self.clauses.is_empty() && !self.clauses.contains(clause.get_ref()) {
             let message = format!("the charter has no clause `{}`", clause.get_ref().0);
             let known: Vec<_> = self.clauses.iter().map(|c| c.0.as_str()).collect();
-            let label = match crate::config::reader::nearest(&clause.get_ref().0, &known) {
+            let label = match nearest(&clause.get_ref().0, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "not in the `[[clause]]` table".to_owned(),
             };
@@ -285,11 +286,20 @@ impl Lower for RawStructure {
 impl Lower for RawAttachments {
     type Settings = AttachmentsRule;
 
-    fn lower(&self, _: &mut RuleBuilder<'_, '_>) -> Option<AttachmentsRule> {
-        let classes = self.classes.iter().flat_map(|free| &free.0);
+    fn lower(&self, builder: &mut RuleBuilder<'_, '_>) -> Option<AttachmentsRule> {
+        let classes: Vec<_> = self.classes.iter().flat_map(|free| &free.0).collect();
+        let known: Vec<_> = Class::ALL.iter().map(|class| class.as_str()).collect();
+        for (name, _) in classes.iter().filter(|(name, _)| !known.contains(&name.get_ref().as_str())) {
+            let label = match nearest(name.get_ref(), &known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known: {}", enumerate(&known)),
+            };
+            let message = format!("no class of attachments is called `{}`", name.get_ref());
+            builder.reader.problem(Code::UnknownClass, name.span(), message, label);
+        }
         Some(AttachmentsRule {
             action: value(self.action.as_ref()),
-            classes: classes.map(|(name, action)| (name.get_ref().clone(), *action.get_ref())).collect(),
+            classes: classes.iter().map(|(name, action)| (name.get_ref().clone(), *action.get_ref())).collect(),
             inline_image_bytes_max: self.inline_images.as_ref().map_or(INLINE_IMAGE_BYTES_DEFAULT, |b| b.get_ref().0),
             signed: value(self.signed.as_ref()),
         })
