@@ -16,19 +16,19 @@ closed_list! {
         FileTooLarge = "E003-file-too-large",
         /// The file is not UTF-8 text. Convert it, for example with `iconv -f latin1 -t utf-8`.
         NotUtf8 = "E004-not-utf-8",
-        /// The file is not TOML. See <https://toml.io> for the notation.
+        /// See <https://toml.io> for the notation of TOML.
         Syntax = "E005-syntax",
         /// No such key is known here. `docs/configuration.md` lists all keys.
         UnknownKey = "E006-unknown-key",
-        /// A key that has no default is not there.
+        /// Add the key: it has no default. `docs/configuration.md` says what it holds.
         MissingKey = "E007-missing-key",
-        /// The value is of another kind than the key asks for.
+        /// Write the value as the message says; `docs/configuration.md` has an example of each kind.
         WrongType = "E008-wrong-type",
-        /// The value is not one of those the key knows.
+        /// Take one of the words in the message.
         UnknownValue = "E009-unknown-value",
         /// The number is outside the range in which it means something.
         OutOfRange = "E010-out-of-range",
-        /// The text is not a mail address.
+        /// Write it as `local-part@domain`, without a display name.
         BadAddress = "E011-bad-address",
         /// The text is not a network in CIDR notation, such as `192.0.2.0/24`, or its host bits are set.
         BadNetwork = "E012-bad-network",
@@ -58,7 +58,7 @@ closed_list! {
         BadMode = "E024-bad-mode",
         /// The address can be reached from other machines; metrics are served on the loopback interface only.
         NotLoopback = "E025-not-loopback",
-        /// Two sockets listen on the same address.
+        /// Give each socket an address of its own.
         DuplicateListener = "E026-duplicate-listener",
         /// The pattern matches no charter file, or no charter is named at all.
         NoCharter = "E027-no-charter",
@@ -68,17 +68,17 @@ closed_list! {
         DuplicateSender = "E031-duplicate-sender",
         /// A mailbox is named twice, or two senders write from it to the same list: a message could not be put to either's account.
         DuplicateMailbox = "E032-duplicate-mailbox",
-        /// The clause is listed twice.
+        /// Remove one of the two, or give it the id of the clause it means.
         DuplicateClause = "E033-duplicate-clause",
-        /// The clause is not in the charter's `[[clause]]` table, so nobody could look up what it says.
+        /// Add the clause to the charter's `[[clause]]` table, so that everybody can look up what it says.
         UnknownClause = "E034-unknown-clause",
         /// Nobody may write to this list. Bind a sender to it, or remove the list.
         ListWithoutSender = "E035-list-without-sender",
         /// The sender may write nowhere. Name its lists, or remove the sender.
         SenderWithoutList = "E036-sender-without-list",
-        /// The sender is bound to a list that the charter does not have.
+        /// Take the address of a list of this charter, or add the list.
         SenderUnknownList = "E037-sender-unknown-list",
-        /// The sender has no mailbox to write from.
+        /// Name the mailboxes it writes from in `addresses`.
         SenderWithoutAddress = "E038-sender-without-address",
         /// The sender has no way to prove that a message is really from it; a From line alone proves nothing.
         SenderWithoutProof = "E039-sender-without-proof",
@@ -86,19 +86,19 @@ closed_list! {
         BadProof = "E040-bad-proof",
         /// The network takes in every address there is, so it proves nothing.
         ProofProvesNothing = "E041-proof-proves-nothing",
-        /// The delegate's mailbox is not one of the sender's.
+        /// Add the mailbox to the sender's `addresses`, or take it from the delegate.
         UnknownMailbox = "E042-unknown-mailbox",
         /// Two lists have an address in common. Only a charter with `shared = true` may name another charter's list.
         OverlappingLists = "E043-overlapping-lists",
-        /// The period closes before it opens.
+        /// Exchange the two days, or mend the year.
         PeriodReversed = "E044-period-reversed",
         /// The night window opens and closes at the same time, so it has no length.
         EmptyWindow = "E045-empty-window",
         /// One-click unsubscription (RFC 8058) needs an `https:` target among `unsubscribe`.
         OneClickWithoutHttps = "E046-one-click-without-https",
-        /// The rule has no meaning here.
+        /// Move the rule to `[rules]`, or remove it: outside a list it would do nothing.
         RuleWithoutMeaning = "E047-rule-without-meaning",
-        /// The text has a field in braces that nothing fills in.
+        /// Take one of the known fields, or write the words without braces.
         UnknownField = "E048-unknown-field",
         /// The charter protects no list and has no general rules, so it would never apply.
         EmptyCharter = "E049-empty-charter",
@@ -112,17 +112,17 @@ closed_list! {
         KeeperNotInForce = "E053-keeper-not-in-force",
         /// Failures would be sent to the list itself, and from there to every member.
         ReturnPathIsList = "E054-return-path-is-list",
-        /// The same mailbox is listed twice with a state.
+        /// Keep the state that holds; a mailbox has one.
         DuplicateRecipient = "E055-duplicate-recipient",
-        /// The rule sets nothing, so it could never act.
+        /// Give the rule a setting, or remove it: as it is, it could never act.
         EmptyRule = "E056-empty-rule",
-        /// No attachment class has this name.
+        /// Take one of the classes that `docs/configuration.md` lists.
         UnknownClass = "E057-unknown-class",
-        /// No signal of the petition packs has this id.
+        /// Take an id from the petition pack in force.
         UnknownSignal = "E058-unknown-signal",
-        /// The petition pack cannot be used.
+        /// Mend the pack, or leave `[petition]` out to use the one that is part of the program.
         BadPack = "E059-bad-pack",
-        /// The two settings exclude each other.
+        /// The two settings exclude each other: remove one.
         Contradiction = "E060-contradiction",
         /// A protected list always asks who writes. Give `[rules]` a `sender` with the clause that reserves the list.
         SenderRuleMissing = "E061-sender-rule-missing",

@@ -43,8 +43,6 @@ pub struct Daemon {
     pub checkpoint_interval: Duration,
     /// How the daemon sends mail of its own: checkpoints and notices.
     pub submission: Submission,
-    /// Petition packs, absolute paths, in the order in which they apply.
-    pub petition_packs: Vec<PathBuf>,
 }
 
 /// A socket that mail servers connect to.
@@ -472,8 +470,8 @@ raw_table! {
 raw_table! {
     /// `[petition]`
     RawPacks called "`[petition]`" {
-        /// Packs of signals, relative to this file, in the order in which they apply; the built-in pack when left out.
-        packs: many Vec<Spanned<PathBuf>>,
+        /// The pack of signals, relative to this file; the pack that is part of the program when left out.
+        pack: required Spanned<PathBuf>,
     }
 }
 
@@ -512,8 +510,8 @@ raw_table! {
 /// The socket when none is configured: Debian's smtpd is chrooted in its spool and reaches no other place.
 const LISTEN_DEFAULT: &str = "/var/spool/postfix/charter-milter/milter.sock";
 
-/// Builds the valid main file; paths are resolved against `directory`.
-pub fn build(raw: &RawMain, directory: &std::path::Path, reader: &mut Reader<'_>) -> Option<Daemon> {
+/// Builds the valid main file.
+pub fn build(raw: &RawMain, reader: &mut Reader<'_>) -> Daemon {
     let listeners = listeners(&raw.listen, reader);
     let metrics = raw.metrics.as_ref().and_then(|metrics| metrics.address.as_ref());
     if let Some(address) = metrics.filter(|address| !address.get_ref().ip().is_loopback()) {
@@ -531,7 +529,7 @@ pub fn build(raw: &RawMain, directory: &std::path::Path, reader: &mut Reader<'_>
         let message = "no auditor receives the checkpoints";
         reader.problem(Code::NoAuditors, audit.span.clone(), message, "`auditors` is empty");
     }
-    Some(Daemon {
+    Daemon {
         listeners,
         state: StateDirectory(raw.state_directory.get_ref().0.clone()),
         mta: mta(raw.mta.as_ref()),
@@ -552,8 +550,7 @@ pub fn build(raw: &RawMain, directory: &std::path::Path, reader: &mut Reader<'_>
             program: path_or(raw.submission.as_ref().map(|s| &s.program), "/usr/sbin/sendmail"),
             sender: raw.submission.as_ref().and_then(|s| s.sender.as_ref()).map(|a| a.get_ref().clone()),
         },
-        petition_packs: raw.petition.iter().flat_map(|p| &p.packs).map(|p| directory.join(p.get_ref())).collect(),
-    })
+    }
 }
 
 fn listeners(raw: &[RawListen], reader: &mut Reader<'_>) -> Vec<Listener> {

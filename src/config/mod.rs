@@ -14,8 +14,11 @@ mod values;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use toml::Spanned;
+
+use crate::charter::petition::{Pack, PackError};
 use crate::charter::{Charter, List};
 use crate::message::address::Address;
 use charter::{Defaults, Placed};
@@ -24,6 +27,9 @@ use daemon::{Daemon, RawMain};
 use reader::Reader;
 use report::{FileId, Place, Problem, Report};
 
+/// The pack that is part of the program: it never changes, and its phrases take a while to compile.
+static EMBEDDED: OnceLock<Result<Pack, Vec<PackError>>> = OnceLock::new();
+
 /// Everything the daemon was told, valid by construction.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -31,6 +37,8 @@ pub struct Config {
     pub daemon: Daemon,
     /// The charters, in the order of their ids.
     pub charters: Vec<Arc<Charter>>,
+    /// The signals of petitions and chain letters.
+    pub petition: Pack,
     /// Every file in force.
     pub files: Vec<FileInForce>,
     /// Warnings; never errors.
@@ -54,8 +62,8 @@ impl Config {
     /// The report, with all problems of all files, when any of them is an error.
     pub fn load(path: &Path) -> Result<Self, Report> {
         let mut loader = Loader::default();
-        let daemon = loader.main(path);
-        loader.finish(daemon)
+        let main = loader.main(path);
+        loader.finish(main)
     }
 
     /// Reads charter files by themselves, as `check FILE…` does; everything the main file would say has its default.
@@ -64,14 +72,18 @@ impl Config {
     /// As [`Config::load`].
     pub fn load_charters(paths: &[PathBuf]) -> Result<Self, Report> {
         let mut loader = Loader::default();
-        let mut scratch = Report::default();
-        let file = scratch.add_file(PathBuf::new(), String::new());
-        let raw: Option<RawMain> = Reader::new(&mut scratch, file).document("charters = []");
-        let daemon = raw.and_then(|raw| daemon::build(&raw, Path::new("/"), &mut Reader::new(&mut scratch, file)));
+        // The defaults are those of a main file that says nothing.
+        let (silent, text) = (loader.report.add_file(PathBuf::from("(defaults)"), String::new()), "charters = []");
+        let raw: Option<RawMain> = Reader::new(&mut loader.report, silent).document(text);
+        let main = raw.and_then(|raw| {
+            let pack = loader.pack(silent, Path::new(""), None)?;
+            Some((daemon::build(&raw, &mut Reader::new(&mut loader.report, silent)), pack))
+        });
+        let signals = main.as_ref().map(|(_, pack)| pack.ids().map(str::to_owned).collect());
         for path in paths {
-            loader.charter(path, None, &Defaults::default());
+            loader.charter(path, None, &Defaults { signals: signals.clone(), ..Defaults::default() });
         }
-        loader.finish(daemon)
+        loader.finish(main)
     }
 
     /// The protected lists that mail to `address` reaches, with their charters: more than one only where a shared
@@ -107,15 +119,16 @@ struct Loader {
 }
 
 impl Loader {
-    fn main(&mut self, path: &Path) -> Option<Daemon> {
+    fn main(&mut self, path: &Path) -> Option<(Daemon, Pack)> {
         let (file, text) = self.open(path, None)?;
         let raw: RawMain = Reader::new(&mut self.report, file).document(&text)?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        let daemon = daemon::build(&raw, directory, &mut Reader::new(&mut self.report, file));
+        let daemon = daemon::build(&raw, &mut Reader::new(&mut self.report, file));
+        let pack = self.pack(file, directory, raw.petition.as_ref().and_then(|petition| petition.pack.as_ref()));
         let defaults = Defaults {
-            domains: raw.domains.iter().map(|d| d.get_ref().0.clone()).collect(),
-            authserv_id: raw.authserv_id.as_ref().map(|id| id.get_ref().0.clone()),
-            signals: None,
+            domains: daemon.domains.clone(),
+            authserv_id: daemon.authserv_id.clone(),
+            signals: pack.as_ref().map(|pack| pack.ids().map(str::to_owned).collect()),
         };
         for pattern in raw.charters.iter().flat_map(|many| &many.0) {
             let named_at = Place { file, span: Some(pattern.span()) };
@@ -140,7 +153,26 @@ impl Loader {
                 related: None,
             });
         }
-        daemon
+        Some((daemon, pack?))
+    }
+
+    /// The petition pack that `named` names, or the one that is part of the program.
+    fn pack(&mut self, file: FileId, directory: &Path, named: Option<&Spanned<PathBuf>>) -> Option<Pack> {
+        let (file, read) = match named {
+            None => (file, EMBEDDED.get_or_init(Pack::embedded).clone()),
+            Some(named) => {
+                let path = directory.join(named.get_ref());
+                let (file, text) = self.open(&path, Some(Place { file, span: Some(named.span()) }))?;
+                (file, Pack::parse(&path.display().to_string(), &text))
+            }
+        };
+        let reader = &mut Reader::new(&mut self.report, file);
+        read.map_err(|errors| {
+            for error in errors {
+                reader.problem(Code::BadPack, error.span, "the petition pack cannot be used", error.message);
+            }
+        })
+        .ok()
     }
 
     fn charter(&mut self, path: &Path, named_at: Option<Place>, defaults: &Defaults) {
@@ -169,11 +201,11 @@ impl Loader {
         }
     }
 
-    fn finish(mut self, daemon: Option<Daemon>) -> Result<Config, Report> {
+    fn finish(mut self, main: Option<(Daemon, Pack)>) -> Result<Config, Report> {
         self.check_ids();
         self.check_overlap();
         self.report.sort();
-        let Some(daemon) = daemon.filter(|_| !self.report.has_errors()) else { return Err(self.report) };
+        let Some((daemon, petition)) = main.filter(|_| !self.report.has_errors()) else { return Err(self.report) };
         let mut charters: Vec<_> = self.charters.into_iter().map(|(_, placed)| Arc::new(placed.charter)).collect();
         charters.sort_by(|a, b| a.id.cmp(&b.id));
         let mut index: HashMap<Address, Vec<(usize, usize)>> = HashMap::new();
@@ -184,7 +216,7 @@ impl Loader {
                 }
             }
         }
-        Ok(Config { daemon, charters, files: self.files, warnings: self.report, index })
+        Ok(Config { daemon, charters, petition, files: self.files, warnings: self.report, index })
     }
 
     fn check_ids(&mut self) {
