@@ -1,5 +1,8 @@
 //! The mail servers of the tests by themselves: what the other tests rely on has to hold without a milter, too.
 
+use mail_auth::hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use mail_auth::{AuthenticatedMessage, DkimResult, MessageAuthenticator};
+
 use crate::mta::client::SmtpClient;
 use crate::mta::dkim::DkimKey;
 use crate::mta::dns::Dns;
@@ -131,12 +134,40 @@ fn sendmail_without_its_milter_refuses_for_the_moment() {
 
 #[test]
 fn a_signed_message_verifies_against_the_record_served() {
-    use mail_auth::hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
     let key = DkimKey::generate("candidats.example", "juin");
     let (name, text) = key.record();
-    let _ = (ResolverOpts::default(), std::any::type_name::<(ResolverConfig, NameServerConfig)>());
     let dns = Dns::start(&[(&name, &text)]);
     let signed = key.sign(&compose(&[("From", "a@candidats.example"), ("Subject", "x")], "corps\r\n"));
-    assert!(signed.starts_with(b"DKIM-Signature:"));
-    assert_eq!(dns.questions(), 0);
+    assert_eq!(verify(&dns, &signed), [DkimResult::Pass]);
+    assert_eq!(dns.questions(), 1);
+    let altered = String::from_utf8(signed).unwrap().replace("corps", "autre corps");
+    assert!(matches!(verify(&dns, altered.as_bytes())[..], [DkimResult::Neutral(_) | DkimResult::Fail(_)]));
+}
+
+fn verify(dns: &Dns, message: &[u8]) -> Vec<DkimResult> {
+    let mut connection = ConnectionConfig::udp();
+    connection.port = dns.address().port();
+    let server = NameServerConfig::new(dns.address().ip(), true, vec![connection]);
+    let config = ResolverConfig::from_parts(None, vec![], vec![server]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let authenticator = MessageAuthenticator::new(config, ResolverOpts::default()).unwrap();
+        let message = AuthenticatedMessage::parse(message).unwrap();
+        let outputs = authenticator.verify_dkim(&message).await;
+        outputs.iter().map(|output| output.result().clone()).collect()
+    })
+}
+
+#[test]
+fn postfix_knows_the_certificate_of_a_client() {
+    let sink = Sink::start();
+    let options = Options { tls: true, ..Options::new(sink.address()).set("smtpd_tls_received_header", "yes") };
+    let postfix = Postfix::start(&options);
+    let certificate = postfix.client_ca().issue("liste-a", "liste-a.candidats.example");
+    let letter = Letter::new("a@one.example", &["b@two.example"]);
+    let outcome = postfix.send_over_tls(&letter, &certificate);
+    assert!(outcome.is_accepted(), "{outcome:?}");
+    let header = sink.wait_for_id(&letter.id).header();
+    assert!(header.contains("Client CN \"liste-a.candidats.example\""), "{header}");
+    assert!(header.contains("(verified OK)"), "{header}");
 }

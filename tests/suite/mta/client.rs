@@ -2,11 +2,13 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use rustix::net::{AddressFamily, SocketType};
 
-use super::PATIENCE;
 use super::letter::Letter;
+use super::{PATIENCE, program};
 
 /// A reply: its code and its lines without code and line end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +67,22 @@ impl Outcome {
     }
 }
 
+/// What an SMTP dialogue runs over.
+#[derive(Debug)]
+enum Link {
+    Plain(BufReader<TcpStream>),
+    /// `openssl s_client`, which speaks STARTTLS and TLS and passes the rest through.
+    Tls {
+        openssl: Child,
+        from: BufReader<ChildStdout>,
+        to: ChildStdin,
+    },
+}
+
 /// One SMTP connection.
 #[derive(Debug)]
 pub struct SmtpClient {
-    stream: BufReader<TcpStream>,
+    link: Link,
 }
 
 impl SmtpClient {
@@ -94,10 +108,37 @@ impl SmtpClient {
         client
     }
 
+    /// Connects and goes over to TLS, showing a client certificate. The server's own certificate is not looked at.
+    pub fn connect_over_tls(server: SocketAddr, certificate: &Path, key: &Path) -> Self {
+        let mut openssl = Command::new(program("openssl", "openssl"))
+            .args([
+                "s_client",
+                "-quiet",
+                "-starttls",
+                "smtp",
+                "-name",
+                "client.example",
+                "-connect",
+                &server.to_string(),
+            ])
+            .arg("-cert")
+            .arg(certificate)
+            .arg("-key")
+            .arg(key)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (from, to) = (BufReader::new(openssl.stdout.take().unwrap()), openssl.stdin.take().unwrap());
+        // s_client reads our first command when TLS is established; until then it speaks for itself.
+        Self { link: Link::Tls { openssl, from, to } }
+    }
+
     fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream: BufReader::new(stream) }
+        Self { link: Link::Plain(BufReader::new(stream)) }
     }
 
     /// Reads one reply.
@@ -113,7 +154,11 @@ impl SmtpClient {
         let mut lines = Vec::new();
         loop {
             let mut line = Vec::new();
-            if self.stream.read_until(b'\n', &mut line).ok()? == 0 {
+            let read = match &mut self.link {
+                Link::Plain(stream) => stream.read_until(b'\n', &mut line),
+                Link::Tls { from, .. } => from.read_until(b'\n', &mut line),
+            };
+            if read.ok()? == 0 {
                 return None;
             }
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
@@ -127,7 +172,10 @@ impl SmtpClient {
 
     /// Sends bytes as they are; a server that has hung up shows itself at the next reply.
     pub fn send_raw(&mut self, bytes: &[u8]) {
-        let _ = self.stream.get_mut().write_all(bytes);
+        let _ = match &mut self.link {
+            Link::Plain(stream) => stream.get_mut().write_all(bytes),
+            Link::Tls { to, .. } => to.write_all(bytes).and_then(|()| to.flush()),
+        };
     }
 
     /// Sends one command line and reads its reply.
@@ -205,8 +253,26 @@ impl SmtpClient {
 
     /// Leaves without a word, whatever was going on.
     pub fn abort(self) {
-        let _ = self.stream.get_ref().shutdown(std::net::Shutdown::Both);
+        drop(self);
     }
+}
+
+impl Drop for SmtpClient {
+    fn drop(&mut self) {
+        if let Link::Tls { openssl, .. } = &mut self.link {
+            let _ = openssl.kill();
+            let _ = openssl.wait();
+        }
+    }
+}
+
+/// Connects over TLS with a client certificate, sends the letter and quits.
+pub fn send_over_tls(server: SocketAddr, letter: &Letter, certificate: &Path, key: &Path) -> Outcome {
+    let mut client = SmtpClient::connect_over_tls(server, certificate, key);
+    client.ehlo();
+    let outcome = client.transact(letter);
+    client.quit();
+    outcome
 }
 
 /// Connects, logs in where the letter says so, sends it and quits.

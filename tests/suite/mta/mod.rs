@@ -9,6 +9,7 @@
 pub mod client;
 pub mod dkim;
 pub mod dns;
+pub mod gateway;
 pub mod guard;
 pub mod letter;
 pub mod postfix;

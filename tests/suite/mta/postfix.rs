@@ -149,6 +149,11 @@ impl Postfix {
         client::send(self.address, letter)
     }
 
+    /// Sends one message over TLS with a client certificate.
+    pub fn send_over_tls(&self, letter: &Letter, certificate: &ClientCertificate) -> Outcome {
+        client::send_over_tls(self.address, letter, &certificate.certificate, &certificate.key)
+    }
+
     /// Hands a message to the `sendmail` command, as local programs do; its exit code is 0 when it was queued.
     pub fn submit_locally(&self, sender: &str, recipients: &[&str], message: &[u8]) -> i32 {
         let mut sendmail = Command::new(program("sendmail", "postfix"))
