@@ -4,10 +4,11 @@
 
 use std::future::Future;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Lift, NewStop, Quotas, ReservationId, Reserved, Stop, StopSubject, Stops};
+use super::{Copies, Lift, NewCopy, NewStop, Quotas, ReservationId, Reserved, Stop, StopSubject, Stops};
 use crate::charter::calendar::Interval;
+use crate::charter::copies::Fingerprint;
 use crate::charter::quota::{CounterKey, Demand, DemandSource};
 use crate::message::address::Address;
 
@@ -29,6 +30,10 @@ macro_rules! conformance {
             old_spans_are_forgotten_and_running_ones_are_not,
             recipients_are_counted_by_number,
             extreme_instants_and_amounts_are_stored,
+            near_copies_are_counted_and_others_are_not,
+            copies_of_refused_mail_do_not_count,
+            copies_are_counted_within_their_window_and_scope,
+            a_clock_set_back_hides_no_copy,
             stops_are_in_force_between_their_dates,
             stops_concern_their_subject_alone,
             a_lifted_stop_is_history,
@@ -226,6 +231,71 @@ pub(crate) async fn extreme_instants_and_amounts_are_stored(store: &impl Quotas)
     }
     let shown = store.usage("c", Timestamp::MIN).await.unwrap();
     assert_eq!((shown[0].opens, shown[0].closes.as_second()), (Timestamp::MIN, Timestamp::MAX.as_second()));
+}
+
+/// A fingerprint that shares its first `same` of 128 minima with every other one made so.
+fn fingerprint(number: u16, same: usize) -> Fingerprint {
+    let minima =
+        (0..128u16).flat_map(|n| if usize::from(n) < same { n } else { number * 128 + n + 1000 }.to_be_bytes());
+    Fingerprint::from_bytes(&minima.collect::<Vec<u8>>()).unwrap()
+}
+
+fn copy(n: u32, fingerprint: Fingerprint) -> NewCopy {
+    let window = SignedDuration::from_hours(1);
+    NewCopy { id: id(n), scope: "c list".into(), fingerprint, window, count_max: 1000 }
+}
+
+async fn count(store: &impl Copies, copy: NewCopy, now: i64) -> u64 {
+    store.count_and_remember(copy, at(now), at(now + 600)).await.unwrap()
+}
+
+pub(crate) async fn near_copies_are_counted_and_others_are_not(store: &(impl Copies + Quotas)) {
+    assert_eq!(count(store, copy(1, fingerprint(1, 100)), 0).await, 1);
+    assert_eq!(count(store, copy(2, fingerprint(2, 100)), 0).await, 2);
+    // These share bands with the others, and too little else.
+    assert_eq!(count(store, copy(3, fingerprint(3, 30)), 0).await, 1);
+    assert_eq!(count(store, copy(4, fingerprint(4, 0)), 0).await, 1);
+    assert_eq!(count(store, copy(5, fingerprint(1, 100)), 0).await, 3);
+    assert_eq!(count(store, NewCopy { count_max: 2, ..copy(6, fingerprint(6, 100)) }, 0).await, 2);
+    // The same message judged again.
+    assert_eq!(count(store, copy(5, fingerprint(1, 100)), 0).await, 4);
+}
+
+pub(crate) async fn copies_of_refused_mail_do_not_count(store: &(impl Copies + Quotas)) {
+    for n in 1..=3 {
+        assert_eq!(count(store, copy(n, fingerprint(1, 100)), 0).await, 1, "{n}");
+        assert!(store.cancel(id(n)).await.unwrap());
+    }
+    count(store, copy(4, fingerprint(1, 100)), 0).await;
+    count(store, copy(5, fingerprint(1, 100)), 0).await;
+    assert!(store.confirm(id(5)).await.unwrap());
+    assert_eq!(count(store, copy(6, fingerprint(1, 100)), 599).await, 3);
+    // The fourth was never settled; its place has expired with its session.
+    assert_eq!(count(store, copy(6, fingerprint(1, 100)), 601).await, 2);
+    // One id settles a message's places and its copy together.
+    take(store, 7, &[demand("s", 0, 1)], 0).await;
+    count(store, copy(7, fingerprint(9, 100)), 0).await;
+    assert!(store.cancel(id(7)).await.unwrap());
+    assert_eq!(take(store, 8, &[demand("s", 0, 1)], 0).await, granted(&[1]));
+}
+
+pub(crate) async fn copies_are_counted_within_their_window_and_scope(store: &(impl Copies + Quotas)) {
+    count(store, copy(1, fingerprint(1, 100)), 0).await;
+    store.confirm(id(1)).await.unwrap();
+    let elsewhere = NewCopy { scope: "c other".into(), ..copy(2, fingerprint(1, 100)) };
+    assert_eq!(count(store, elsewhere, 1).await, 1);
+    assert_eq!(count(store, copy(3, fingerprint(1, 100)), 3599).await, 2);
+    store.cancel(id(3)).await.unwrap();
+    assert_eq!(count(store, copy(4, fingerprint(1, 100)), 3600).await, 1);
+}
+
+pub(crate) async fn a_clock_set_back_hides_no_copy(store: &(impl Copies + Quotas)) {
+    count(store, copy(1, fingerprint(1, 100)), 50_000).await;
+    store.confirm(id(1)).await.unwrap();
+    assert_eq!(count(store, copy(2, fingerprint(1, 100)), 0).await, 2);
+    // A clock that ran ahead by hours and came back has forgotten nothing.
+    assert_eq!(count(store, copy(3, fingerprint(2, 0)), 60_000).await, 1);
+    assert_eq!(count(store, copy(4, fingerprint(1, 100)), 50_001).await, 2);
 }
 
 fn sender(name: &str) -> StopSubject {

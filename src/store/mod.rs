@@ -17,8 +17,9 @@ mod conformance;
 
 use std::future::Future;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::charter::copies::Fingerprint;
 use crate::charter::quota::{CounterKey, Demand};
 
 pub use stops::{Lift, NewStop, Stop, StopError, StopSubject, Stops};
@@ -126,14 +127,16 @@ pub trait Quotas: Send + Sync {
         expires: Timestamp,
     ) -> impl Future<Output = Result<Reserved, StoreError>> + Send;
 
-    /// Keeps the places for good: the message was let through. This works after the reservation has expired, too: what
-    /// was let through is counted. Answers whether there was something to confirm.
+    /// Keeps the places for good: the message was let through. What [`Copies`] remembers of it under this id is kept with
+    /// them. This works after the reservation has expired, too: what was let through is counted. Answers whether there
+    /// was something to confirm.
     ///
     /// # Errors
     /// Any [`StoreError`]; the reservation is still there, and expires.
     fn confirm(&self, id: ReservationId) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Gives the places back. Answers whether there was something to cancel.
+    /// Gives the places back, and forgets what [`Copies`] remembers under this id. Answers whether there was something to
+    /// cancel.
     ///
     /// # Errors
     /// Any [`StoreError`]; the reservation is still there, and expires.
@@ -152,4 +155,34 @@ pub trait Quotas: Send + Sync {
     /// # Errors
     /// Any [`StoreError`].
     fn forget(&self, before: Timestamp) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
+
+/// A text to be remembered and compared with others (drancy:IV).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCopy {
+    /// What it is settled by, together with the places in quotas: [`Quotas::confirm`] or [`Quotas::cancel`].
+    pub id: ReservationId,
+    /// Among whose texts it is compared: a charter and a list of it, in any form that does not change.
+    pub scope: String,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// How far back others count.
+    pub window: SignedDuration,
+    /// Counting may stop here: one more than is allowed says enough.
+    pub count_max: u64,
+}
+
+/// Fingerprints of texts. A message that is refused, or tried again later, is not counted as a copy of itself.
+pub trait Copies: Send + Sync {
+    /// How many texts of the scope were near copies of this one within the window before `now`, this one included; and
+    /// remembers it, until `expires` or, once it is confirmed, for as long as the window.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; nothing is remembered then.
+    fn count_and_remember(
+        &self,
+        copy: NewCopy,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }

@@ -7,6 +7,7 @@
 //! WAL lets commands read and write beside the daemon. Commits survive the death of the process; a power cut may lose the
 //! last moments of counting, never the consistency of the file. Stops are flushed before they are acknowledged.
 
+mod copies;
 mod quotas;
 mod schema;
 mod stops;

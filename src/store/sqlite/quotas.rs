@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Access, Sqlite};
+use super::{Access, Sqlite, copies};
 use crate::charter::quota::{CounterKey, Demand};
 use crate::store::{Quotas, ReservationId, Reserved, StoreError, Usage};
 
 /// How long an expired reservation is remembered, in case its message was let through all the same and is confirmed late:
 /// a day, in milliseconds.
-const EXPIRED_KEPT_MS: i64 = 86_400_000;
+pub(super) const EXPIRED_KEPT_MS: i64 = 86_400_000;
 
 impl Quotas for Sqlite {
     async fn reserve(
@@ -26,11 +26,12 @@ impl Quotas for Sqlite {
     }
 
     async fn confirm(&self, id: ReservationId) -> Result<bool, StoreError> {
-        self.call(Access::Write, move |connection| confirm(connection, id)).await
+        self.call(Access::Write, move |connection| Ok(confirm(connection, id)? | copies::confirm(connection, id)?))
+            .await
     }
 
     async fn cancel(&self, id: ReservationId) -> Result<bool, StoreError> {
-        self.call(Access::Write, move |connection| remove(connection, id)).await
+        self.call(Access::Write, move |connection| Ok(remove(connection, id)? | copies::remove(connection, id)?)).await
     }
 
     async fn usage(&self, charter: &str, now: Timestamp) -> Result<Vec<Usage>, StoreError> {

@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x6368_6D69;
 const VERSION: i64 = 1;
 
 /// Instants are milliseconds since 1970. Amounts are never negative.
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
 CREATE TABLE counter (
     key    TEXT    NOT NULL,
     opens  INTEGER NOT NULL,
@@ -33,6 +33,25 @@ CREATE TABLE reservation (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reservation_by_counter ON reservation (key, opens, expires, amount);
 CREATE INDEX reservation_by_expiry ON reservation (expires);
+
+-- A fingerprint is there once, and found through its bands. `pending` is when it is forgotten unless it is confirmed.
+CREATE TABLE copy (
+    number      INTEGER PRIMARY KEY,
+    scope       TEXT    NOT NULL,
+    fingerprint BLOB    NOT NULL,
+    reservation BLOB    NOT NULL,
+    seen        INTEGER NOT NULL,
+    forget      INTEGER NOT NULL,
+    pending     INTEGER
+) STRICT;
+CREATE INDEX copy_by_reservation ON copy (reservation);
+CREATE INDEX copy_by_age ON copy (forget);
+CREATE TABLE copy_band (
+    band BLOB    NOT NULL,
+    copy INTEGER NOT NULL REFERENCES copy ON DELETE CASCADE,
+    PRIMARY KEY (band, copy)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX copy_band_by_copy ON copy_band (copy);
 
 CREATE TABLE stop (
     number      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -59,6 +78,7 @@ pub(super) fn prepare(connection: &mut Connection, options: &Options) -> Result<
     let fresh = check_owner(connection)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
     if options.read_only {
         return if fresh { Err(StoreError::Unavailable("the store is empty".into())) } else { Ok(()) };
     }
