@@ -2,6 +2,8 @@
 //!
 //! Exit codes are the same everywhere: 0 fine, 1 the command found something to complain of, 2 it could not work.
 
+pub mod log;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -36,12 +38,17 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// The decision log: verify, prove, report, purge
+    Log(log::Args),
+}
 
 /// Parses the arguments and runs the subcommand they name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(args) {
-        Ok(cli) => match cli.command {},
+        Ok(cli) => match cli.command {
+            Command::Log(args) => log::run(args).into(),
+        },
         Err(error) => {
             // Help and version are answers, not errors: clap knows which stream each belongs on.
             let exit = if error.use_stderr() { Exit::Failed } else { Exit::Fine };

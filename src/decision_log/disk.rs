@@ -124,6 +124,15 @@ impl Layout {
         }
     }
 
+    /// Gives a file made elsewhere to the owner of the log.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn own(&self, path: &Path) -> io::Result<()> {
+        self.give(path)
+    }
+
     fn give(&self, path: &Path) -> io::Result<()> {
         match self.owner {
             Some((uid, gid)) => std::os::unix::fs::chown(path, Some(uid), Some(gid)),
@@ -337,7 +346,7 @@ pub fn read_small(path: &Path, bytes_max: u64) -> io::Result<String> {
 }
 
 /// The name of a segment: index of its first line, and the day (UTC) it was begun.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentName {
     /// Index of its first line.
     pub first: u64,

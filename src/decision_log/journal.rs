@@ -12,6 +12,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -30,6 +31,7 @@ pub struct Options {
     /// The directory of the log.
     pub dir: PathBuf,
     /// The name of the log, in every checkpoint: a schema-less URL such as `gateway.example/charter`. No spaces, no `+`.
+    /// Empty: the name the log already has, or for a new one the host's name followed by `/charter-milter`.
     pub origin: String,
     /// What this process may do.
     pub role: Role,
@@ -37,6 +39,8 @@ pub struct Options {
     pub now: Timestamp,
     /// At most so many records in one group; 1 turns group commit off, for measuring.
     pub group_records_max: usize,
+    /// How often the tree is signed, also when nothing happened.
+    pub checkpoint_interval: Duration,
     /// The disk, or a worse one in tests.
     pub medium: Arc<dyn Medium>,
 }
@@ -46,9 +50,15 @@ impl Options {
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>, origin: &str, role: Role, now: Timestamp) -> Self {
         let (dir, origin) = (dir.into(), origin.to_owned());
-        Self { dir, origin, role, now, group_records_max: GROUP_RECORDS_MAX, medium: Arc::new(Disk) }
+        let medium = Arc::new(Disk);
+        let checkpoint_interval = CHECKPOINT_INTERVAL;
+        Self { dir, origin, role, now, group_records_max: GROUP_RECORDS_MAX, checkpoint_interval, medium }
     }
 }
+
+/// How often the tree is signed unless the configuration says otherwise: an auditor who keeps one checkpoint a day can
+/// tell every hour of it.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_hours(1);
 
 /// More records than sessions can wait at once; bounds the memory of a group.
 pub const GROUP_RECORDS_MAX: usize = 1024;

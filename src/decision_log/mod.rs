@@ -11,11 +11,17 @@ pub mod disk;
 pub mod journal;
 pub mod keys;
 pub mod line;
+pub mod mail;
 pub mod notary;
+pub mod operator;
+pub mod prove;
 pub mod pseudonym;
+pub mod purge;
+pub mod reader;
 pub mod record;
 pub mod tail;
 pub mod tree;
+pub mod verify;
 mod writer;
 
 pub use journal::{Journal, JournalError, Options, Role};

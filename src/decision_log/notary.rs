@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::checkpoint::Checkpoint;
-use super::journal::JournalError;
+use super::journal::{JournalError, Options};
 use super::keys::{DayKey, KeyError, KeyFiles, Slot};
 use super::line::Draft;
 use super::record::{CheckpointReason, CheckpointRecord, ClockRecord, Event, KeyRecord};
@@ -18,9 +18,6 @@ use super::tail::Tail;
 const BACK_STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
 /// A step forward that is worth a record. Ticks come every few seconds, but a machine may sleep a little.
 const FORWARD_STEP_MIN: SignedDuration = SignedDuration::from_mins(5);
-/// Seconds in the clock hour at which checkpoints are due.
-const HOUR_SECONDS: i64 = 3600;
-
 /// A checkpoint that was made, to be sent to the auditors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
@@ -44,6 +41,8 @@ pub struct Notary {
     last_checkpoint: Timestamp,
     last_tick: Timestamp,
     windows: BTreeSet<String>,
+    /// Checkpoints are due at the multiples of this, seconds.
+    interval: i64,
     /// Held as long as the daemon runs.
     _office: File,
 }
@@ -54,7 +53,8 @@ impl Notary {
     /// # Errors
     ///
     /// When another daemon keeps the log, the key is lost, or the disk fails.
-    pub fn take_office(tail: &mut Tail, origin: &str, now: Timestamp) -> Result<Self, JournalError> {
+    pub fn take_office(tail: &mut Tail, options: &Options) -> Result<Self, JournalError> {
+        let (origin, now) = (options.origin.as_str(), options.now);
         let path = tail.layout.daemon_lock();
         let office = tail.layout.open_lock(&path).map_err(JournalError::io("open the daemon's lock"))?;
         if office.try_lock().is_err() {
@@ -65,7 +65,9 @@ impl Notary {
             let (key, record) = ready_key(tail, origin, now)?;
             let windows = BTreeSet::new();
             let (epoch, day) = (record.epoch, utc_day(record.from));
-            let mut notary = Self { key, epoch, day, last_checkpoint: now, last_tick: now, windows, _office: office };
+            let interval = i64::try_from(options.checkpoint_interval.as_secs().max(1)).unwrap_or(i64::MAX);
+            let (last_checkpoint, last_tick) = (now, now);
+            let mut notary = Self { key, epoch, day, last_checkpoint, last_tick, windows, interval, _office: office };
             notary.checkpoint(tail, now, CheckpointReason::Start, Vec::new())?;
             Ok(notary)
         })
@@ -112,7 +114,7 @@ impl Notary {
         self.windows = windows;
         if utc_day(now) > self.day {
             published.push(self.rotate(tail, now)?);
-        } else if hour_of(now) != hour_of(self.last_checkpoint) {
+        } else if self.slot_of(now) != self.slot_of(self.last_checkpoint) {
             published.push(self.checkpoint(tail, now, CheckpointReason::Hourly, Vec::new())?);
         }
         Ok(published)
@@ -126,6 +128,11 @@ impl Notary {
     pub fn on_request(&mut self, tail: &mut Tail, now: Timestamp) -> Result<Published, JournalError> {
         tail.catch_up(now)?;
         self.checkpoint(tail, now, CheckpointReason::Requested, Vec::new())
+    }
+
+    /// The stretch between two due checkpoints that a time is in.
+    fn slot_of(&self, time: Timestamp) -> i64 {
+        time.as_second().div_euclid(self.interval)
     }
 
     fn watch_clock(&mut self, tail: &mut Tail, now: Timestamp) -> Result<(), JournalError> {
@@ -209,6 +216,7 @@ fn ready_key(tail: &mut Tail, origin: &str, now: Timestamp) -> Result<(DayKey, K
         // A log without a key is new: its first key, which the auditors write down.
         let key = match current {
             Some(key) => key,
+            None if origin.is_empty() => files.draw(Slot::Current, &default_origin())?,
             None => files.draw(Slot::Current, origin)?,
         };
         check_origin(&key, origin)?;
@@ -259,17 +267,19 @@ fn sign_off(tail: &mut Tail, key: &DayKey, epoch: u64, now: Timestamp) -> Result
 
 fn check_origin(key: &DayKey, origin: &str) -> Result<(), JournalError> {
     let found = signed_note::Signer::name(&key.signer);
-    if found == origin {
+    if origin.is_empty() || found == origin {
         Ok(())
     } else {
         Err(JournalError::Origin { found: found.to_owned(), expected: origin.to_owned() })
     }
 }
 
-fn utc_day(time: Timestamp) -> Date {
-    time.to_zoned(TimeZone::UTC).date()
+/// The name of a log whose postmaster gave it none.
+fn default_origin() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{}/charter-milter", name.replace(|c: char| c == '+' || c.is_whitespace(), "-"))
 }
 
-fn hour_of(time: Timestamp) -> i64 {
-    time.as_second().div_euclid(HOUR_SECONDS)
+fn utc_day(time: Timestamp) -> Date {
+    time.to_zoned(TimeZone::UTC).date()
 }

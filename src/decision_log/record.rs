@@ -151,6 +151,8 @@ events! {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionRecord {
+    /// The message's own reference, which banners quote: known before the record has its place in the log.
+    pub reference: String,
     /// The strongest verdict of all judgements in force: `accept`, `hold`, `tempfail`, `reject`.
     pub verdict: String,
     /// How far the message had come: `envelope` or `content`.

@@ -5,7 +5,7 @@
 //! sealed: the next one begins where it ends.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Seek as _, SeekFrom};
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -17,7 +17,8 @@ use sha2::{Digest as _, Sha256};
 use super::checkpoint::Checkpoint;
 use super::disk::{Layout, Medium, SegmentName, read_small, seal, state_of};
 use super::journal::JournalError;
-use super::line::{Draft, LINE_BYTES_MAX, Line, Reference};
+use super::line::{Draft, Line, Reference};
+use super::reader::read_line;
 use super::record::{Event, KeyRecord, Kind, RecoveryRecord};
 use super::tree::Frontier;
 
@@ -210,7 +211,7 @@ impl Tail {
         let size = self.tree.size();
         let last_day = names.last().map(|name| name.day);
         let name = match names.iter().find(|name| name.first == size && !self.is_open(name)) {
-            Some(name) => name.clone(),
+            Some(name) => *name,
             None if names.last().is_some_and(|last| last.first >= size && !self.is_open(last)) => {
                 return Err(Damage::MissingSegment { first: size }.into());
             }
@@ -398,12 +399,4 @@ impl Tail {
     pub fn segment_day(&self) -> Option<jiff::civil::Date> {
         self.open.as_ref().map(|open| open.name.day)
     }
-}
-
-/// Reads one line with its line feed into `line`; `false` at the end of the file. What is longer than a line may be is cut
-/// there and so has no line feed.
-pub(super) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    let limit = LINE_BYTES_MAX as u64 + 2;
-    Ok(reader.take(limit).read_until(b'\n', line)? > 0)
 }

@@ -37,7 +37,7 @@ impl Writer {
     pub(super) fn open(layout: Layout, options: &Options) -> Result<Self, JournalError> {
         let mut tail = Tail::open(layout, options.medium.clone(), options.now)?;
         let notary = match options.role {
-            Role::Keeper => Some(Notary::take_office(&mut tail, &options.origin, options.now)?),
+            Role::Keeper => Some(Notary::take_office(&mut tail, options)?),
             Role::Appender => None,
         };
         Ok(Self { tail, notary, poison: None, options: options.clone() })

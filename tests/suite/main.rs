@@ -8,6 +8,7 @@
 )]
 
 mod config;
+mod log_attacks;
 mod log_journal;
 mod mta;
 mod mta_fixtures;

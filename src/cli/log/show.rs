@@ -1,0 +1,195 @@
+//! `log show` and `log person`.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::{Exit, Place, Problem, say};
+use crate::decision_log::Reference;
+use crate::decision_log::line::{Line, QuotedReference, RecordLine};
+use crate::decision_log::pseudonym::Pseudonymizer;
+use crate::decision_log::reader::{ReadError, Segments};
+use crate::decision_log::record::{Event, Kind};
+
+/// Arguments of `log show`.
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// The reference in an SMTP reply or header field, such as `1234-5f0c1d2e3f405162`
+    #[arg(value_name = "REF")]
+    reference: Option<String>,
+    /// Only the last N of the records that fit
+    #[arg(long, value_name = "N")]
+    last: Option<usize>,
+    /// Only records of this kind
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// Only records from this time on, such as `2026-06-11T22:00:00Z`
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
+    /// Only records before this time
+    #[arg(long, value_name = "TIME")]
+    to: Option<Timestamp>,
+    /// Print the lines of the log themselves
+    #[arg(long)]
+    json: bool,
+    /// Reference of the order, in your own numbering; recorded
+    #[arg(long, value_name = "TEXT")]
+    order: Option<String>,
+}
+
+pub(super) fn show(place: &Place, args: &ShowArgs) -> Result<Exit, Problem> {
+    let reference = args.reference.as_deref().map(str::parse::<QuotedReference>).transpose().map_err(Problem::new)?;
+    let kind = match &args.kind {
+        Some(name) => Some(name.parse::<Kind>().map_err(|()| unknown_kind(name))?),
+        None => None,
+    };
+    let said = [
+        reference.as_ref().map(|reference| format!("index {}", reference.index)),
+        kind.map(|kind| format!("--kind {kind}")),
+        args.from.map(|from| format!("--from {from}")),
+        args.to.map(|to| format!("--to {to}")),
+        args.last.map(|last| format!("--last {last}")),
+    ];
+    let dir = place.leave_trace("log show", said.into_iter().flatten().collect(), args.order.as_deref())?;
+    let keep = args.last.or(reference.as_ref().map(|_| 1));
+    let mut shown = VecDeque::new();
+    let mut count = 0_usize;
+    let mut foreign = false;
+    Segments::open(&dir)
+        .map_err(Problem::new)?
+        .for_each(|_, line, bytes| {
+            if let Some(reference) = &reference {
+                if !reference.is(line.index(), &line.leaf()) {
+                    foreign |= reference.index == line.index();
+                    return Ok(());
+                }
+                if let Line::Purged { index, .. } = line {
+                    shown.push_back(format!(
+                        "{index} purged; only its hash is left, and it is the one that was quoted\n"
+                    ));
+                }
+            }
+            let Line::Record(record) = line else { return Ok(()) };
+            let fits = kind.is_none_or(|kind| kind == record.kind)
+                && args.from.is_none_or(|from| record.at >= from)
+                && args.to.is_none_or(|to| record.at < to);
+            if fits {
+                count += 1;
+                shown.push_back(if args.json { raw(bytes) } else { words(record) });
+            }
+            match keep {
+                Some(keep) if shown.len() > keep => drop(shown.pop_front()),
+                // Without a limit nothing needs to be held back.
+                None => {
+                    for text in shown.drain(..) {
+                        say(&text).map_err(|error| ReadError::Work(error.to_string()))?;
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        })
+        .map_err(Problem::new)?;
+    let found = count > 0 || !shown.is_empty();
+    for text in shown {
+        say(&text)?;
+    }
+    if foreign {
+        say("The record at this index is another one than the reference quotes.\n")?;
+    }
+    Ok(if found { Exit::Fine } else { Exit::Found })
+}
+
+fn unknown_kind(name: &str) -> Problem {
+    let names: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+    Problem(format!("{name}: no kind of record; there are {}", names.join(", ")))
+}
+
+fn raw(bytes: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    text.push('\n');
+    text
+}
+
+/// One record for people: a line with what matters most, then what explains it.
+fn words(line: &RecordLine<'_>) -> String {
+    let reference = Reference { index: line.index, leaf: line.leaf };
+    let mut out = format!("{reference}  {}  {}", line.at, line.kind);
+    match line.event() {
+        Ok(Event::Decision(decision)) => {
+            let _ = writeln!(out, "  {} at {}", decision.verdict, decision.stage);
+            for judgement in &decision.judgements {
+                let dash = || "-".to_owned();
+                let _ = writeln!(
+                    out,
+                    "    {} {}: {} ({}), sender {}, proof {}, {} {}",
+                    judgement.charter,
+                    judgement.list.clone().unwrap_or_else(|| "general".into()),
+                    judgement.verdict,
+                    judgement.mode,
+                    judgement.sender.clone().unwrap_or_else(dash),
+                    judgement.proof.clone().unwrap_or_else(dash),
+                    judgement.reason.clone().unwrap_or_default(),
+                    judgement.clause.clone().unwrap_or_default(),
+                );
+                for rule in judgement.rules.iter().filter(|rule| rule.outcome == "hit") {
+                    let evidence: Vec<_> =
+                        rule.evidence.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                    let _ = writeln!(out, "      hit {} {}", rule.rule, evidence.join(" "));
+                }
+            }
+            if !decision.edits.is_empty() {
+                let _ = writeln!(out, "    edits: {}", decision.edits.join(", "));
+            }
+        }
+        _ => {
+            let _ = writeln!(out, "  {}", line.body);
+        }
+    }
+    out
+}
+
+/// Arguments of `log person`.
+#[derive(Debug, clap::Args)]
+pub struct PersonArgs {
+    /// The address
+    #[arg(value_name = "ADDRESS")]
+    address: String,
+    /// Reference of the request, in your own numbering; recorded
+    #[arg(long, value_name = "TEXT")]
+    reference: Option<String>,
+}
+
+/// Everything recorded about one address while the keys of its pseudonyms live (am:4.2).
+pub(super) fn person(place: &Place, args: &PersonArgs) -> Result<Exit, Problem> {
+    let layout = place.live()?;
+    // That the right of access was used is recorded; by whom the request was, the reference says, not the log.
+    place.leave_trace("log person", Vec::new(), args.reference.as_deref())?;
+    let address = canonical(&args.address)?;
+    let keys = Pseudonymizer::open(layout.root()).map_err(Problem::new)?;
+    let mut names = Vec::new();
+    for period in keys.periods().map_err(Problem::new)? {
+        names.push(keys.pseudonym(&period, &address).map_err(Problem::new)?);
+    }
+    let mut found = false;
+    let segments = Segments::open(layout.root()).map_err(Problem::new)?;
+    segments
+        .for_each(|_, line, bytes| {
+            let Line::Record(record) = line else { return Ok(()) };
+            // Pseudonyms are random text of their own; they stand in a body as JSON strings and nowhere else.
+            if names.iter().any(|name| record.body.contains(&format!("\"{name}\""))) {
+                found = true;
+                say(&raw(bytes)).map_err(|error| ReadError::Work(error.to_string()))?;
+            }
+            Ok(())
+        })
+        .map_err(Problem::new)?;
+    Ok(if found { Exit::Fine } else { Exit::Found })
+}
+
+/// The address in the spelling under which it was given its pseudonym.
+fn canonical(text: &str) -> Result<String, Problem> {
+    let address = text.trim().parse::<crate::message::address::Address>();
+    address.map(|address| address.to_string()).map_err(|_| Problem(format!("{text}: not a mail address")))
+}
