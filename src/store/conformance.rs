@@ -345,7 +345,7 @@ pub(crate) async fn stops_concern_their_subject_alone(store: &impl Stops) {
 
 pub(crate) async fn a_lifted_stop_is_history(store: &impl Stops) {
     let stop: Stop = store.add(new_stop(sender("s"), None, None), at(0)).await.unwrap();
-    let lift = Lift { at: at(50), by: "root".into(), reason: "minutes 13".into() };
+    let lift = Lift { at: at(50), by: "root".into(), reason: "heard".into(), reference: "minutes 13".into() };
     let lifted = Stop { lifted: Some(lift.clone()), ..stop.clone() };
     assert_eq!(store.lift(stop.number, lift.clone()).await.unwrap(), Some(lifted.clone()));
     assert_eq!(store.lift(stop.number, lift.clone()).await.unwrap(), None, "it cannot be lifted twice");

@@ -162,6 +162,8 @@ pub struct Lift {
     pub by: String,
     /// Why.
     pub reason: String,
+    /// The decision, minutes or letter it rests on.
+    pub reference: String,
 }
 
 impl Stop {

@@ -54,7 +54,7 @@ pub struct Sqlite {
 
 impl Sqlite {
     /// The name of the file in the state directory.
-    pub const FILE_NAME: &str = "store.sqlite3";
+    pub const FILE_NAME: &str = "store.sqlite";
 
     /// Opens the store in the state directory, and makes it if it is not there.
     ///

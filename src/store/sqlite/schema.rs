@@ -65,7 +65,8 @@ CREATE TABLE stop (
     added       INTEGER NOT NULL,
     lifted      INTEGER,
     lifted_by   TEXT,
-    lift_reason TEXT
+    lift_reason TEXT,
+    lift_reference TEXT
 ) STRICT;
 CREATE INDEX stop_not_lifted ON stop (kind, name) WHERE lifted IS NULL;
 ";

@@ -7,8 +7,7 @@ use super::quotas::instant;
 use super::{Access, Sqlite};
 use crate::store::{Lift, NewStop, Stop, StopSubject, Stops, StoreError};
 
-const COLUMNS: &str =
-    "number, kind, name, reason, reference, begins, ends, added_by, added, lifted, lifted_by, lift_reason";
+const COLUMNS: &str = "number, kind, name, reason, reference, begins, ends, added_by, added, lifted, lifted_by, lift_reason, lift_reference";
 
 impl Stops for Sqlite {
     async fn in_force(&self, subjects: Vec<StopSubject>, now: Timestamp) -> Result<Vec<Stop>, StoreError> {
@@ -34,9 +33,9 @@ impl Stops for Sqlite {
         self.call(Access::Flush, move |connection| {
             let changed = connection
                 .prepare_cached(
-                    "UPDATE stop SET lifted = ?2, lifted_by = ?3, lift_reason = ?4 WHERE number = ?1 AND lifted IS NULL",
+                    "UPDATE stop SET lifted = ?2, lifted_by = ?3, lift_reason = ?4, lift_reference = ?5 WHERE number = ?1 AND lifted IS NULL",
                 )?
-                .execute(params![number, lift.at.as_millisecond(), lift.by, lift.reason])?;
+                .execute(params![number, lift.at.as_millisecond(), lift.by, lift.reason, lift.reference])?;
             if changed == 0 {
                 return Ok(None);
             }
@@ -85,7 +84,12 @@ fn read(row: &Row<'_>) -> Result<Stop, StoreError> {
     let optional = |column: &str| -> rusqlite::Result<_> { Ok(row.get::<_, Option<i64>>(column)?.map(instant)) };
     let lifted = match optional("lifted")? {
         None => None,
-        Some(at) => Some(Lift { at, by: row.get("lifted_by")?, reason: row.get("lift_reason")? }),
+        Some(at) => Some(Lift {
+            at,
+            by: row.get("lifted_by")?,
+            reason: row.get("lift_reason")?,
+            reference: row.get("lift_reference")?,
+        }),
     };
     Ok(Stop {
         number: row.get("number")?,

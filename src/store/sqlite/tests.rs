@@ -22,6 +22,12 @@ fn file(directory: &TempDir) -> PathBuf {
     directory.path().join(Sqlite::FILE_NAME)
 }
 
+#[test]
+fn the_file_is_where_the_configuration_says() {
+    let state = crate::config::daemon::StateDirectory("/s".into());
+    assert_eq!(state.store(), state.0.join(Sqlite::FILE_NAME));
+}
+
 #[tokio::test]
 async fn what_was_answered_is_there_for_the_next_process() {
     let (store, directory) = fresh();
@@ -214,7 +220,7 @@ async fn damage_inside_the_file_is_said() {
     // The thread ends with its last handle and moves the log into the file.
     let path = file(&directory);
     for _ in 0..500 {
-        if !path.with_extension("sqlite3-wal").exists() {
+        if !path.with_extension("sqlite-wal").exists() {
             break;
         }
         std::thread::sleep(Duration::from_millis(10));
