@@ -2,6 +2,7 @@
 //!
 //! Exit codes are the same everywhere: 0 fine, 1 the command found something to complain of, 2 it could not work.
 
+pub mod check;
 pub mod log;
 
 use std::ffi::OsString;
@@ -39,6 +40,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
     /// The decision log: verify, prove, report, purge
     Log(log::Args),
 }
@@ -47,6 +49,7 @@ enum Command {
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(args) {
         Ok(cli) => match cli.command {
+            Command::Check(args) => check::run(&args).into(),
             Command::Log(args) => log::run(args).into(),
         },
         Err(error) => {
@@ -56,4 +59,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             exit.into()
         }
     }
+}
+
+/// The instant now.
+#[expect(clippy::disallowed_methods, reason = "this is the place where the clock is read")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }

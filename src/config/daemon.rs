@@ -10,7 +10,7 @@ use toml::de::DeValue;
 use super::codes::Code;
 use super::reader::{Leaf, LeafError, OneOrMany, Reader, raw_table};
 use super::values::{AbsolutePath, Bytes, Count, Domain, FileMode, Lasting, Line, choices};
-use crate::message::address::Address;
+use crate::message::address::{Address, RecipientSyntax};
 
 /// The main file without its charters.
 #[derive(Debug, Clone)]
@@ -27,8 +27,8 @@ pub struct Daemon {
     pub dns: Dns,
     /// Our own mail server's identifier in `Authentication-Results` (RFC 8601 section 2.5).
     pub authserv_id: Option<String>,
-    /// Characters that end the mailbox part of a local part, as Postfix's `recipient_delimiter`; empty when sub-addresses are not used.
-    pub recipient_delimiter: String,
+    /// What the mail server makes of recipients.
+    pub recipient_syntax: RecipientSyntax,
     /// The organisation's own mail domains, lower-case A-labels.
     pub domains: Vec<String>,
     /// Where metrics are served; always a loopback address.
@@ -325,6 +325,8 @@ raw_table! {
         domains: many Vec<Spanned<Domain>>,
         /// Characters that begin a sub-address, as in the mail server's own setting; empty for none.
         recipient_delimiter: default Spanned<Delimiter> = Delimiter("+".to_owned()),
+        /// Domains that complete a recipient without one (Postfix `myorigin`, `mydomain`); those of `domains` when left out.
+        local_domains: many Vec<Spanned<Domain>>,
         /// Sockets, one table each; a unix socket in Postfix's spool when left out.
         listen: many Vec<RawListen>,
         /// The mail server.
@@ -518,6 +520,8 @@ pub fn build(raw: &RawMain, reader: &mut Reader<'_>) -> Daemon {
         let message = format!("metrics would be served on {}", address.get_ref());
         reader.problem(Code::NotLoopback, address.span(), message, "not a loopback address");
     }
+    let names = |raw: &[Spanned<Domain>]| raw.iter().map(|d| d.get_ref().0.clone()).collect::<Vec<_>>();
+    let domains = names(&raw.domains);
     let log = raw.log.as_ref();
     if let Some(filter) = log.map(|log| &log.filter) {
         let parsed = tracing_subscriber::EnvFilter::builder().parse(&filter.get_ref().0);
@@ -536,8 +540,11 @@ pub fn build(raw: &RawMain, reader: &mut Reader<'_>) -> Daemon {
         limits: limits(raw.limits.as_ref()),
         dns: dns(raw.dns.as_ref()),
         authserv_id: raw.authserv_id.as_ref().map(|id| id.get_ref().0.clone()),
-        recipient_delimiter: raw.recipient_delimiter.get_ref().0.clone(),
-        domains: raw.domains.iter().map(|d| d.get_ref().0.clone()).collect(),
+        recipient_syntax: RecipientSyntax {
+            recipient_delimiters: raw.recipient_delimiter.get_ref().0.clone(),
+            local_domains: if raw.local_domains.is_empty() { domains.clone() } else { names(&raw.local_domains) },
+        },
+        domains,
         metrics: metrics.map(|address| *address.get_ref()),
         log: Log {
             output: log.and_then(|log| log.output.as_ref()).map(|o| *o.get_ref()).unwrap_or_default(),

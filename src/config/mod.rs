@@ -10,22 +10,28 @@ pub mod daemon;
 mod files;
 mod reader;
 pub mod report;
-mod values;
+pub mod values;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use toml::Spanned;
 
+use crate::charter::calendar::{self, Position};
 use crate::charter::petition::{Pack, PackError};
-use crate::charter::{Charter, List};
-use crate::message::address::Address;
+use crate::charter::{Charter, List, Period};
+use crate::message::address::{Address, TooManyRoutes, candidates};
 use charter::{Defaults, Placed};
 use codes::Code;
 use daemon::{Daemon, RawMain};
 use reader::Reader;
 use report::{FileId, Place, Problem, Report};
+
+/// Where the main file is, unless a command is told otherwise.
+pub const DEFAULT_PATH: &str = "/etc/charter-milter/charter-milter.toml";
 
 /// The pack that is part of the program: it never changes, and its phrases take a while to compile.
 static EMBEDDED: OnceLock<Result<Pack, Vec<PackError>>> = OnceLock::new();
@@ -44,6 +50,16 @@ pub struct Config {
     /// Warnings; never errors.
     pub warnings: Report,
     index: HashMap<Address, Vec<(usize, usize)>>,
+    closings: Vec<Closing>,
+}
+
+/// Where a file says when lists close.
+#[derive(Debug, Clone)]
+struct Closing {
+    what: String,
+    period: Period,
+    time_zone: TimeZone,
+    place: Place,
 }
 
 /// A file in force and its digest, as records and `log verify` quote it.
@@ -86,28 +102,55 @@ impl Config {
         loader.finish(main)
     }
 
-    /// The protected lists that mail to `address` reaches, with their charters: more than one only where a shared
-    /// charter names the list too. A sub-address leads to the same list as the address without it.
+    /// The protected lists that have this address, with their charters: more than one only where a shared charter names
+    /// the list too.
     pub fn lists<'c>(&'c self, address: &Address) -> impl Iterator<Item = (&'c Arc<Charter>, &'c List)> + use<'c> {
-        let exact = self.index.get(address);
-        let found = exact.or_else(|| self.index.get(&self.without_extension(address)?));
-        found.into_iter().flatten().filter_map(|(charter, list)| {
+        self.index.get(address).into_iter().flatten().filter_map(|(charter, list)| {
             let charter = self.charters.get(*charter)?;
             Some((charter, charter.lists.get(*list)?))
         })
+    }
+
+    /// The protected lists that the mail server could deliver a recipient to, whatever its spelling: the path as the
+    /// client wrote it, in RCPT TO. Each list once.
+    ///
+    /// # Errors
+    /// [`TooManyRoutes`] when the path is no honest recipient: the caller refuses it.
+    pub fn reached(&self, raw_path: &str) -> Result<Vec<(&Arc<Charter>, &List)>, TooManyRoutes> {
+        let mailboxes = candidates(raw_path, &self.daemon.recipient_syntax)?;
+        let mut reached: Vec<(&Arc<Charter>, &List)> = Vec::new();
+        for (charter, list) in mailboxes.iter().flat_map(|mailbox| self.lists(mailbox)) {
+            if !reached.iter().any(|(c, l)| Arc::ptr_eq(c, charter) && l.address == list.address) {
+                reached.push((charter, list));
+            }
+        }
+        Ok(reached)
+    }
+
+    /// The warnings, and those that come with time: charters whose last day has passed.
+    #[must_use]
+    pub fn warnings_at(&self, now: Timestamp) -> Report {
+        let mut report = self.warnings.clone();
+        for closing in &self.closings {
+            if matches!(calendar::position(closing.period, &closing.time_zone, now), Position::Closed { .. }) {
+                report.add(Problem {
+                    code: Code::CharterOver,
+                    message: format!("{} closed on {}", closing.what, closing.period.closes),
+                    place: closing.place.clone(),
+                    label: "all mail to the lists is refused".to_owned(),
+                    help: None,
+                    related: None,
+                });
+            }
+        }
+        report.sort();
+        report
     }
 
     /// The charter of this id.
     #[must_use]
     pub fn charter(&self, id: &str) -> Option<&Arc<Charter>> {
         self.charters.iter().find(|charter| charter.id == id)
-    }
-
-    fn without_extension(&self, address: &Address) -> Option<Address> {
-        let delimiter = |c| self.daemon.recipient_delimiter.contains(c);
-        // A delimiter at the very beginning is part of the name, as in Postfix.
-        let (at, _) = address.local().char_indices().skip(1).find(|(_, c)| delimiter(*c))?;
-        Address::parse(&format!("{}@{}", address.local().get(..at)?, address.domain())).ok()
     }
 }
 
@@ -206,6 +249,7 @@ impl Loader {
         self.check_overlap();
         self.report.sort();
         let Some((daemon, petition)) = main.filter(|_| !self.report.has_errors()) else { return Err(self.report) };
+        let closings = self.closings();
         let mut charters: Vec<_> = self.charters.into_iter().map(|(_, placed)| Arc::new(placed.charter)).collect();
         charters.sort_by(|a, b| a.id.cmp(&b.id));
         let mut index: HashMap<Address, Vec<(usize, usize)>> = HashMap::new();
@@ -216,7 +260,19 @@ impl Loader {
                 }
             }
         }
-        Ok(Config { daemon, charters, petition, files: self.files, warnings: self.report, index })
+        Ok(Config { daemon, charters, petition, files: self.files, warnings: self.report, index, closings })
+    }
+
+    fn closings(&self) -> Vec<Closing> {
+        let placed = self.charters.iter().flat_map(|(file, placed)| {
+            placed.closings.iter().map(move |(what, period, span)| Closing {
+                what: what.clone(),
+                period: *period,
+                time_zone: placed.charter.time_zone.clone(),
+                place: Place { file: *file, span: Some(span.clone()) },
+            })
+        });
+        placed.collect()
     }
 
     fn check_ids(&mut self) {
@@ -279,10 +335,9 @@ mod tests {
     fn a_sub_address_and_other_spellings_reach_the_list() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/charters/cnrs-2018.toml");
         let config = Config::load_charters(&[path]).unwrap_or_else(|report| panic!("{report}"));
-        for spelling in ["electeurs-c@elections.cnrs.example", "Electeurs-C+x+y@Elections.CNRS.example."] {
-            let address = Address::parse(spelling).unwrap();
-            assert_eq!(config.lists(&address).count(), 1, "{spelling}");
+        for spelling in ["<electeurs-c@elections.cnrs.example>", "<Electeurs-C+x+y@Elections.CNRS.example.>"] {
+            assert_eq!(config.reached(spelling).unwrap().len(), 1, "{spelling}");
         }
-        assert_eq!(config.lists(&Address::parse("electeurs@elections.cnrs.example").unwrap()).count(), 0);
+        assert!(config.reached("<electeurs@elections.cnrs.example>").unwrap().is_empty());
     }
 }

@@ -99,12 +99,13 @@ impl Builder<'_, '_> {
             let bound = charter.lists.iter().filter(|list| sender.lists.contains(&list.address));
             let beyond =
                 bound.filter_map(|list| Some((list, list.period.as_ref().or(charter.period.as_ref())?.period)));
-            let beyond = beyond.filter(|(_, period)| own.opens < period.opens || own.closes > period.closes).next();
-            let Some((list, period)) = beyond else { continue };
+            let mut beyond = beyond.filter(|(_, period)| own.opens < period.opens || own.closes > period.closes);
+            let Some((list, period)) = beyond.next() else { continue };
             let message = format!("the period of `{}` reaches beyond that of {}", sender.name, list.address);
-            let label = match own.opens > period.closes || own.closes < period.opens {
-                true => "they have no day in common".to_owned(),
-                false => format!("the list is open from {} to {}", period.opens, period.closes),
+            let label = if own.opens > period.closes || own.closes < period.opens {
+                "they have no day in common".to_owned()
+            } else {
+                format!("the list is open from {} to {}", period.opens, period.closes)
             };
             self.reader.problem(Code::SenderPeriodOutside, at.span.clone(), message, label);
         }

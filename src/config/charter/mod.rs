@@ -37,6 +37,8 @@ pub struct Placed {
     pub id: std::ops::Range<usize>,
     /// Every address that leads to one of its lists: the address, the list's place in the charter, the place in the file.
     pub addresses: Vec<(Address, usize, std::ops::Range<usize>)>,
+    /// Every period of lists: what it belongs to, the days, the place of the last day.
+    pub closings: Vec<(String, Period, std::ops::Range<usize>)>,
 }
 
 /// Reads a charter from the text of its file. `None` when it cannot be built; the reader knows why.
@@ -106,7 +108,9 @@ impl<'r> Builder<'_, 'r> {
         let addresses = file.list.iter().enumerate().flat_map(|(index, list)| {
             list.address.iter().chain(&list.aliases).map(move |a| (a.get_ref().clone(), index, a.span()))
         });
-        Some(Placed { charter, id: head.id.as_ref()?.span(), addresses: addresses.collect() })
+        let addresses = addresses.collect();
+        let closings = closings(file, &charter);
+        Some(Placed { id: head.id.as_ref()?.span(), charter, addresses, closings })
     }
 
     fn rules<'s>(&'s mut self, clauses: &'s [Clause], mode: Mode) -> RuleBuilder<'s, 'r> {
@@ -212,4 +216,15 @@ impl<'r> Builder<'_, 'r> {
         let rules = self.rules(clauses, mode).build(own).over(&Rules::default());
         Some(General { exempt_networks: raw.exempt_networks.iter().map(|n| *n.get_ref()).collect(), rules })
     }
+}
+
+fn closings(file: &RawFile, charter: &Charter) -> Vec<(String, Period, std::ops::Range<usize>)> {
+    let place = |raw: Option<&RawPeriod>| Some(raw?.closes.as_ref()?.span());
+    let own = charter.period.as_ref().map(|rule| rule.period).zip(place(file.period.as_ref()));
+    let own = own.map(|(period, span)| (format!("the charter `{}`", charter.id), period, span));
+    let lists = charter.lists.iter().zip(&file.list).filter_map(|(list, raw)| {
+        let period = list.period.as_ref()?.period;
+        Some((format!("the list {}", list.address), period, place(raw.period.as_ref())?))
+    });
+    own.into_iter().chain(lists).collect()
 }

@@ -1,0 +1,92 @@
+//! `charter-milter check`: what is wrong with the configuration, and what it says: who may write where, when, how much
+//! and under which proofs, who may not and why (pm:1), and what keeps each clause.
+
+mod print;
+mod summary;
+mod words;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::Exit;
+use crate::config::codes::Code;
+use crate::config::report::Report;
+use crate::config::{Config, DEFAULT_PATH};
+use summary::Summary;
+
+/// Check the configuration, and print who may write where, when, how much, and what enforces each clause.
+///
+/// Exits with 0 when the configuration can come into force, with 1 when it has errors (with --strict also warnings), and
+/// with 2 when the file cannot be read.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The main configuration file.
+    #[arg(long, short, value_name = "FILE", default_value = DEFAULT_PATH, conflicts_with = "charters")]
+    config: PathBuf,
+    /// Charter files to check by themselves, without the main file.
+    #[arg(value_name = "CHARTER")]
+    charters: Vec<PathBuf>,
+    /// Print JSON for programs.
+    #[arg(long)]
+    json: bool,
+    /// Treat warnings as errors.
+    #[arg(long)]
+    strict: bool,
+    /// Print problems only.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run(args: &Args) -> Exit {
+    // The stream drops colours where it is not a terminal.
+    check(args, super::now(), &mut anstream::stdout(), true).unwrap_or(Exit::Failed)
+}
+
+/// Runs the command as at `now`, which decides what is open and what is over.
+///
+/// # Errors
+/// When `out` cannot be written.
+fn check(args: &Args, now: Timestamp, out: &mut impl Write, colour: bool) -> std::io::Result<Exit> {
+    let loaded =
+        if args.charters.is_empty() { Config::load(&args.config) } else { Config::load_charters(&args.charters) };
+    let (report, summary) = match &loaded {
+        Ok(config) => (config.warnings_at(now), Some(Summary::of(config, now))),
+        Err(report) => (report.clone(), None),
+    };
+    if args.json {
+        let document = serde_json::json!({ "problems": report.json(), "summary": summary });
+        serde_json::to_writer_pretty(&mut *out, &document)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{}", report.render(colour))?;
+        if let Some(summary) = summary.filter(|_| !args.quiet) {
+            print::summary(&summary, out, colour)?;
+        }
+        writeln!(out, "{}", verdict(&report))?;
+    }
+    Ok(exit(&report, args.strict))
+}
+
+fn verdict(report: &Report) -> String {
+    let count = |n: usize, noun: &str| if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") };
+    let (errors, warnings) = report.counts();
+    let what =
+        if errors == 0 { "The configuration can come into force" } else { "The configuration cannot come into force" };
+    format!("{what}: {}, {}.", count(errors, "error"), count(warnings, "warning"))
+}
+
+fn exit(report: &Report, strict: bool) -> Exit {
+    let (errors, warnings) = report.counts();
+    // What cannot even be read has not been checked.
+    let unread = [Code::FileMissing, Code::FileUnreadable, Code::FileTooLarge];
+    match (errors, warnings) {
+        (1, _) if report.codes().iter().any(|code| unread.contains(code)) => Exit::Failed,
+        (0, 0) => Exit::Fine,
+        (0, _) if !strict => Exit::Fine,
+        _ => Exit::Found,
+    }
+}
