@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod log;
+pub mod stop;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -43,6 +44,10 @@ enum Command {
     Check(check::Args),
     /// The decision log: verify, prove, report, purge
     Log(log::Args),
+    /// Suspend a sender, a list, a charter or all protected mail
+    Stop(stop::Args),
+    /// Lift a stop
+    Resume(stop::ResumeArgs),
 }
 
 /// Parses the arguments and runs the subcommand they name.
@@ -51,6 +56,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => match cli.command {
             Command::Check(args) => check::run(&args).into(),
             Command::Log(args) => log::run(args).into(),
+            Command::Stop(args) => stop::run(&args).into(),
+            Command::Resume(args) => stop::resume(&args).into(),
         },
         Err(error) => {
             // Help and version are answers, not errors: clap knows which stream each belongs on.

@@ -403,10 +403,13 @@ pub struct StopRecord {
     /// Pseudonym of the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
+    /// From when; absent means at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
     /// Until when; absent means until it is lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Reason code.
+    /// Why, in the words of who ordered it; for `breaker`, the reason code.
     pub reason: String,
     /// Reference of the order, in the organisation's own numbering.
     #[serde(default, skip_serializing_if = "Option::is_none")]

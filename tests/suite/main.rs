@@ -12,3 +12,4 @@ mod log_attacks;
 mod log_journal;
 mod mta;
 mod mta_fixtures;
+mod stop;
