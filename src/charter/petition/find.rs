@@ -1,6 +1,9 @@
 //! Where the signals of a pack stand in a message.
 
 use std::collections::HashMap;
+use std::ops::Range;
+
+use regex::Regex;
 
 use super::pack::{Pack, Signal, What, letters, plain_path};
 use super::raw::{Fact, Scope};
@@ -35,15 +38,32 @@ pub(super) fn find(pack: &Pack, reading: &Reading, quoted: bool) -> Vec<Found> {
     if !quoted {
         search.forms(reading);
     }
-    let found = search.found;
-    let near = |one: &Found| {
-        let Some(signal) = pack.signals().get(one.signal) else { return false };
-        signal.near.is_empty()
-            || found.iter().any(|other| {
-                signal.near.contains(&other.signal) && other.sentence.abs_diff(one.sentence) <= signal.within as usize
-            })
+    supported(pack, search.found)
+}
+
+/// Leaves out the signals that are not near to what they must be near to, or stand beside what they yield to.
+fn supported(pack: &Pack, mut found: Vec<Found>) -> Vec<Found> {
+    // What leaves may have supported others, so look again until nothing changes; each round removes a signal for good.
+    loop {
+        let near = |one: &Found| {
+            let Some(signal) = pack.signals().get(one.signal) else { return false };
+            signal.near.is_empty()
+                || found.iter().any(|other| {
+                    signal.near.contains(&other.signal)
+                        && other.sentence.abs_diff(one.sentence) <= signal.within as usize
+                })
+        };
+        let kept: Vec<Found> = found.iter().filter(|one| near(one)).copied().collect();
+        if kept.len() == found.len() {
+            break;
+        }
+        found = kept;
+    }
+    let yields = |one: &Found| {
+        let to = pack.signals().get(one.signal).map(|signal| signal.yields_to.as_slice()).unwrap_or_default();
+        found.iter().any(|other| to.contains(&other.signal))
     };
-    found.iter().filter(|one| near(one)).copied().collect()
+    found.iter().filter(|one| !yields(one)).copied().collect()
 }
 
 struct Search<'a> {
@@ -70,18 +90,18 @@ impl Search<'_> {
     fn phrases(&mut self) {
         for (index, sentence) in self.view.sentences.iter().enumerate() {
             let words = self.view.words_of(*sentence);
-            self.sentence(index, self.view.text_of(*sentence), words);
+            self.sentence(index, self.view.text_of(*sentence), words, false);
         }
     }
 
-    /// Phrases in one sentence: `text` is the words with a blank before each and one at the end.
-    fn sentence(&mut self, index: usize, text: &str, words: &[Word]) -> bool {
+    /// Phrases in one sentence: `text` is the words with a blank before each and one at the end. Who disguises a word neither
+    /// quotes a rule nor reports, so that only guards at the hit itself hold in a sentence put right.
+    fn sentence(&mut self, index: usize, text: &str, words: &[Word], respelled: bool) {
         let (pack, view) = (self.pack, self.view);
-        let mut any = false;
         let mut starts: Option<Vec<usize>> = None;
         for phrase in pack.candidates(text) {
             let Some(signal) = pack.signals().get(phrase.signal) else { continue };
-            if self.is_full(phrase.signal) {
+            if self.is_full(phrase.signal) || respelled && signal.weight < 0.0 {
                 continue;
             }
             let mut from = 0;
@@ -94,15 +114,14 @@ impl Search<'_> {
                 let covered = words.get(first..last).unwrap_or_default();
                 let (Some(head), Some(tail)) = (covered.first(), covered.last()) else { continue };
                 let in_quotation = !signal.quotations && covered.iter().all(|word| word.quoted);
-                if in_quotation || guarded(signal, view, index, text, hit.start()..hit.end()) {
+                let at = At { view, index, text, hit: hit.start()..hit.end(), only_hit: respelled };
+                if in_quotation || at.guarded(signal) {
                     continue;
                 }
                 self.add(phrase.signal, Place { end: tail.place.end, ..head.place }, index);
-                any = true;
                 break;
             }
         }
-        any
     }
 
     /// Strong words in spellings that hide them: the sentence is read again with the words put right.
@@ -113,7 +132,7 @@ impl Search<'_> {
         let view = self.view;
         for (index, sentence) in view.sentences.iter().enumerate() {
             let Some(respelled) = respell(view, *sentence, &strong) else { continue };
-            self.sentence(index, &respelled.text, &respelled.words);
+            self.sentence(index, &respelled.text, &respelled.words, true);
             if let Some(signal) = disguise {
                 self.add(signal, respelled.place, index);
             }
@@ -124,11 +143,7 @@ impl Search<'_> {
         for link in links {
             let sentence = self.view.sentence_of(link.word);
             for (index, signal) in self.pack.signals().iter().enumerate() {
-                let text = || self.view.sentences.get(sentence).map(|s| self.view.text_of(*s)).unwrap_or_default();
-                if !self.is_full(index)
-                    && self.leads(signal, link)
-                    && !guarded_anywhere(signal, self.view, sentence, text())
-                {
+                if !self.is_full(index) && self.leads(signal, link) {
                     self.add(index, link.place, sentence);
                 }
             }
@@ -144,8 +159,11 @@ impl Search<'_> {
                 parts.iter().any(|part| path.contains(part.as_str()))
             }),
             (What::Mail(patterns), Target::Mail(mail)) => {
-                let mut sentences = mail.words.sentences.iter().map(|s| mail.words.text_of(*s));
-                mail.body_chars > 0 && sentences.any(|text| patterns.iter().any(|p| p.is_match(text)))
+                let sentences = || mail.words.sentences.iter().map(|s| mail.words.text_of(*s));
+                let guards = || signal.guards.iter().flat_map(|guard| &guard.phrases);
+                mail.body_chars > 0
+                    && sentences().any(|text| patterns.iter().any(|p| p.is_match(text)))
+                    && !sentences().any(|text| guards().any(|p| p.is_match(text)))
             }
             (What::Fact(Fact::PrefilledMail), Target::Mail(mail)) => mail.body_chars >= PREFILLED_CHARS_MIN,
             (What::Fact(Fact::AnyLink), Target::Web(_)) => true,
@@ -174,22 +192,38 @@ fn word_starts(text: &str) -> Vec<usize> {
     text.match_indices(' ').map(|(at, _)| at + 1).filter(|at| *at < text.len()).collect()
 }
 
-/// Whether a guard takes this hit back.
-fn guarded(signal: &Signal, view: &View, index: usize, text: &str, hit: std::ops::Range<usize>) -> bool {
-    signal.guards.iter().any(|(scope, pattern)| match scope {
-        Scope::Sentence => pattern.is_match(text),
-        Scope::Before => pattern.find(text).is_some_and(|guard| guard.start() < hit.end),
-        Scope::Hit => pattern.find_iter(text).any(|guard| guard.start() < hit.end && guard.end() > hit.start),
-        Scope::Nearby => pattern.is_match(text) || is_match_before(pattern, view, index),
-    })
+/// A hit in a sentence.
+struct At<'a> {
+    view: &'a View,
+    index: usize,
+    text: &'a str,
+    hit: Range<usize>,
+    only_hit: bool,
 }
 
-/// Whether a guard stands in the sentence of a link, or near it.
-fn guarded_anywhere(signal: &Signal, view: &View, index: usize, text: &str) -> bool {
-    guarded(signal, view, index, text, 0..text.len())
+impl At<'_> {
+    /// Whether a guard takes this hit back.
+    fn guarded(&self, signal: &Signal) -> bool {
+        signal.guards.iter().any(|guard| {
+            (guard.scope == Scope::Hit || !self.only_hit)
+                && guard.phrases.iter().any(|phrase| self.holds(guard.scope, phrase))
+                && !guard.except.iter().any(|phrase| self.holds(guard.scope, phrase))
+        })
+    }
+
+    fn holds(&self, scope: Scope, phrase: &Regex) -> bool {
+        match scope {
+            Scope::Sentence => phrase.is_match(self.text),
+            Scope::Before => phrase.find(self.text).is_some_and(|found| found.start() < self.hit.end),
+            Scope::Hit => phrase
+                .find_iter(self.text)
+                .any(|found| found.start() + 1 < self.hit.end && found.end() > self.hit.start + 1),
+            Scope::Nearby => phrase.is_match(self.text) || is_match_before(phrase, self.view, self.index),
+        }
+    }
 }
 
-fn is_match_before(pattern: &regex::Regex, view: &View, index: usize) -> bool {
+fn is_match_before(pattern: &Regex, view: &View, index: usize) -> bool {
     let before = index.checked_sub(1).and_then(|before| view.sentences.get(before));
     before.is_some_and(|sentence| pattern.is_match(view.text_of(*sentence)))
 }
@@ -250,8 +284,9 @@ fn disguised_word<'s>(view: &View, word: &Word, strong: &HashMap<String, &'s str
         return None;
     }
     let plain = plain_letters(text);
-    if let Some(sign @ ('$' | '€' | '@' | '!' | '|' | '+')) = word.before
-        && let Some(found) = strong.get(&(plain_letters(sign.encode_utf8(&mut [0; 4])) + &plain))
+    if let Some(found) = strong.get(&(plain_letters(&word.signs()) + &plain))
+        && !word.signs().is_empty()
+        && !plain_letters(&word.signs()).is_empty()
     {
         return Some(found);
     }
@@ -271,13 +306,9 @@ fn joined_pieces<'s>(view: &View, words: &[Word], strong: &HashMap<String, &'s s
         return None;
     }
     let mut joined = String::new();
-    for (index, word) in words.iter().take(pieces).enumerate() {
+    for word in words.iter().take(pieces) {
         // The sign between two pieces may stand for a letter.
-        if index > 0
-            && let Some(sign) = word.before
-        {
-            joined.push_str(&plain_letters(sign.encode_utf8(&mut [0; 4])));
-        }
+        joined.push_str(&plain_letters(&word.signs()));
         joined.push_str(&plain_letters(view.word(word)));
     }
     let found = strong.get(&joined).or_else(|| {

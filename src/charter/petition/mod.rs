@@ -127,7 +127,8 @@ pub fn analyse(pack: &Pack, reading: &Reading, settings: &Settings<'_>) -> Repor
     let quoted_factor = if hands_on { 1.0 } else { QUOTED_FACTOR };
     let mut signals = Vec::new();
     for (index, signal) in pack.signals().iter().enumerate() {
-        let Some(weight) = settings.weight(signal) else { continue };
+        // A signal of no weight only stands beside others.
+        let Some(weight) = settings.weight(signal).filter(|weight| weight.abs() > EPSILON) else { continue };
         let in_own = own.iter().find(|found| found.signal == index).map(|found| (found, 1.0));
         let in_quoted = || quoted.iter().find(|found| found.signal == index).map(|found| (found, quoted_factor));
         // Counter-signals of quoted words excuse nobody.
@@ -182,7 +183,7 @@ fn score(pack: &Pack, signals: &[SignalHit], settings: &Settings<'_>, rule: Sign
     let found: f64 = of_rule().filter(|weight| *weight > 0.0).sum();
     let counter: f64 = of_rule().filter(|weight| *weight < 0.0).sum();
     let value = (found + counter.max(-COUNTER_MAX)).max(0.0);
-    let value = (value * 100.0).round() / 100.0;
+    let value = (value * 100.0).round() / 100.0 + 0.0;
     let threshold = settings.rule(rule).map_or(pack.threshold(), |rule| rule.threshold);
     Score { value, threshold, reached: value + EPSILON >= threshold }
 }

@@ -99,11 +99,21 @@ pub struct Signal {
     /// Says that the author passes on what is quoted below.
     pub(super) hands_on: bool,
     pub(super) what: What,
-    pub(super) guards: Vec<(Scope, Regex)>,
+    pub(super) guards: Vec<Arc<Guard>>,
     /// Indices of the signals it must be near to.
     pub(super) near: Vec<usize>,
     pub(super) within: u32,
+    /// Indices of the signals beside which it does not count.
+    pub(super) yields_to: Vec<usize>,
     pub(super) quotations: bool,
+}
+
+/// Phrases that take a hit back.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pub scope: Scope,
+    pub phrases: Vec<Regex>,
+    pub except: Vec<Regex>,
 }
 
 /// What a signal looks for.
@@ -241,7 +251,7 @@ impl fmt::Debug for Pack {
 struct Reader {
     errors: Vec<PackError>,
     classes: Classes,
-    guards: BTreeMap<String, Vec<(Scope, Regex)>>,
+    guards: BTreeMap<String, Arc<Guard>>,
 }
 
 impl Reader {
@@ -264,8 +274,12 @@ impl Reader {
             self.classes.insert(name.clone(), entries.as_ref().iter().map(|e| e.as_ref().clone()).collect());
         }
         for (name, guard) in &raw.guard {
-            let compiled = guard.phrases.iter().filter_map(|p| self.phrase(p)).map(|(p, _)| (guard.scope, p)).collect();
-            self.guards.insert(name.clone(), compiled);
+            let guard = Guard {
+                scope: guard.scope,
+                phrases: guard.phrases.iter().filter_map(|p| self.phrase(p)).map(|(p, _)| p).collect(),
+                except: guard.except.iter().filter_map(|p| self.phrase(p)).map(|(p, _)| p).collect(),
+            };
+            self.guards.insert(name.clone(), Arc::new(guard));
         }
         let sites = self.sites(&raw);
         let mut phrases = Vec::new();
@@ -341,13 +355,8 @@ impl Reader {
                 }
             }
             let Some(what) = self.what(signal, raw, index, phrases, anchors) else { continue };
-            let mut near = Vec::new();
-            for other in &signal.near {
-                match ids.iter().position(|id| id == other.as_ref()) {
-                    Some(found) if found != index => near.push(found),
-                    _ => self.error(other, format!("there is no other signal `{}`", other.as_ref())),
-                }
-            }
+            let near = self.indices(&signal.near, &ids, index);
+            let yields_to = self.indices(&signal.yields_to, &ids, index);
             let guards = self.guards_of(signal);
             signals.push(Signal {
                 id: id.clone(),
@@ -363,17 +372,30 @@ impl Reader {
                 guards,
                 near,
                 within: signal.within.unwrap_or(WITHIN_DEFAULT),
+                yields_to,
                 quotations: signal.quotations,
             });
         }
         signals
     }
 
-    fn guards_of(&mut self, signal: &RawSignal) -> Vec<(Scope, Regex)> {
+    /// The other signals that a signal names.
+    fn indices(&mut self, names: &[Spanned<String>], ids: &[&str], own: usize) -> Vec<usize> {
+        let mut found = Vec::new();
+        for name in names {
+            match ids.iter().position(|id| id == name.as_ref()) {
+                Some(index) if index != own => found.push(index),
+                _ => self.error(name, format!("there is no other signal `{}`", name.as_ref())),
+            }
+        }
+        found
+    }
+
+    fn guards_of(&mut self, signal: &RawSignal) -> Vec<Arc<Guard>> {
         let mut found = Vec::new();
         for name in &signal.unless {
             match self.guards.get(name.as_ref()) {
-                Some(guard) => found.extend(guard.iter().cloned()),
+                Some(guard) => found.push(Arc::clone(guard)),
                 None => self.error(name, format!("there is no guard `{}`", name.as_ref())),
             }
         }

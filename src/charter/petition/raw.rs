@@ -34,6 +34,9 @@ pub(super) struct RawHead {
 pub(super) struct RawGuard {
     pub scope: Scope,
     pub phrases: Vec<Spanned<String>>,
+    /// Phrases that let a hit stand all the same: "n'oubliez pas de signer" asks.
+    #[serde(default)]
+    pub except: Vec<Spanned<String>>,
 }
 
 /// Where a guard must stand to take a hit back.
@@ -81,6 +84,9 @@ pub(super) struct RawSignal {
     #[serde(default)]
     pub near: Vec<Spanned<String>>,
     pub within: Option<u32>,
+    /// Signals beside which this one does not count.
+    #[serde(default)]
+    pub yields_to: Vec<Spanned<String>>,
     /// Counts between quotation marks as well.
     #[serde(default)]
     pub quotations: bool,

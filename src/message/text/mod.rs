@@ -69,7 +69,10 @@ pub fn read(sources: &[Source<'_>]) -> Reading {
             Kind::Plain { flowed } => plain::lay_out(source.text, flowed),
             Kind::Html => html::lay_out(source.text, source.part, &mut reading.forms),
         };
-        let page = quote::mark(page, forwarded);
+        let mut page = quote::mark(page, forwarded);
+        if source.kind == Kind::Subject && quote::is_reply_subject(source.text) {
+            page.quoted = vec![0..page.text().len()];
+        }
         builder.add(&page, source.part, &mut found);
     }
     (reading.own, reading.quoted) = builder.finish();

@@ -48,6 +48,13 @@ pub(super) fn is_forward_subject(subject: &str) -> bool {
     matches(&PREFIX, subject)
 }
 
+/// Whether the subject repeats that of the message it answers.
+pub(super) fn is_reply_subject(subject: &str) -> bool {
+    static PREFIX: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?i)^\s*(\[[^\]]{0,80}\]\s*)?(re|réf?|rép|aw|sv|antw?)(\[\d+\])?\s*[:：]").ok());
+    matches(&PREFIX, subject)
+}
+
 /// Adds to the page's quoted ranges what a reply quotes at its end, and takes away from them what is forwarded.
 pub(super) fn mark(mut page: Page, forwarded_subject: bool) -> Page {
     let Some(start) = quotation(&page, forwarded_subject) else { return page };

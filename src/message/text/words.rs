@@ -23,6 +23,8 @@ const SENTENCE_WORDS_MAX: u32 = 120;
 const SHOWN_URL_BYTES_MAX: usize = 2048;
 /// Longer text between quotation marks is not a quotation but an unclosed mark.
 const QUOTATION_WORDS_MAX: usize = 80;
+/// So many signs before a word are kept: they may stand for its first letters.
+const SIGNS_KEPT: usize = 2;
 /// Of a link's own text so much is kept.
 const LINK_TEXT_CHARS_MAX: usize = 200;
 
@@ -48,8 +50,8 @@ pub struct Word {
     pub place: Place,
     /// No white space stands between the word before and this one.
     pub joined: bool,
-    /// The sign right before it, if any.
-    pub before: Option<char>,
+    /// The last signs right before it, NUL where there are fewer.
+    pub before: [char; SIGNS_KEPT],
     /// It stands between quotation marks.
     pub quoted: bool,
 }
@@ -72,6 +74,14 @@ pub struct View {
     pub words: Vec<Word>,
     /// The sentences in order, none empty.
     pub sentences: Vec<Sentence>,
+}
+
+impl Word {
+    /// The last signs right before it.
+    #[must_use]
+    pub fn signs(&self) -> String {
+        self.before.iter().filter(|c| **c != '\0').collect()
+    }
 }
 
 impl View {
@@ -233,8 +243,21 @@ struct Writer {
 #[derive(Default, Clone, Copy)]
 struct Gap {
     space: bool,
-    sign: Option<char>,
+    signs: [char; SIGNS_KEPT],
     stop: bool,
+}
+
+impl Gap {
+    fn sign(&mut self, c: char) {
+        self.signs.rotate_left(1);
+        if let Some(last) = self.signs.last_mut() {
+            *last = c;
+        }
+    }
+
+    fn last(&self) -> Option<char> {
+        self.signs.last().copied().filter(|c| *c != '\0')
+    }
 }
 
 impl Writer {
@@ -277,22 +300,22 @@ impl Writer {
             PARAGRAPH => self.end_sentence(),
             LINE | ' ' | '\t' | '\r' => {
                 self.gap.space = true;
-                self.gap.sign = None;
+                self.gap.signs = Default::default();
             }
             c if c.is_whitespace() => {
                 self.gap.space = true;
-                self.gap.sign = None;
+                self.gap.signs = Default::default();
             }
             '«' | '“' | '„' | '»' | '”' | '"' | '‹' | '›' => self.quotation_mark(c),
             '.' => self.gap.stop |= !self.after_abbreviation(),
             '!' | '?' | '…' | ';' => {
                 self.gap.stop = true;
-                self.gap.sign = Some(c);
+                self.gap.sign(c);
             }
-            _ => self.gap.sign = Some(c),
+            _ => self.gap.sign(c),
         }
         if c == '.' {
-            self.gap.sign = Some(c);
+            self.gap.sign(c);
         }
     }
 
@@ -319,7 +342,7 @@ impl Writer {
             (_, '«' | '“' | '„' | '‹' | '"') => self.quotation = Some((self.view.words.len(), c)),
             _ => {}
         }
-        self.gap.sign = Some(c);
+        self.gap.sign(c);
     }
 
     fn end_word(&mut self) {
@@ -329,7 +352,7 @@ impl Writer {
         let word = std::mem::take(&mut self.word);
         let joined = !self.gap.space && self.view.words.len() as u64 > u64::from(self.sentence_first);
         let long_before = self.dropped || self.view.words.last().is_some_and(|w| w.len >= 3);
-        self.dropped = joined && long_before && is_inclusive_ending(&word, self.gap.sign);
+        self.dropped = joined && long_before && is_inclusive_ending(&word, self.gap.last());
         if self.dropped {
             if let Some(last) = self.view.words.last_mut() {
                 last.place.end = self.word_place.end;
@@ -345,7 +368,7 @@ impl Writer {
         let at = u32::try_from(self.view.text.len()).unwrap_or(u32::MAX);
         let len = u32::try_from(word.len()).unwrap_or(u32::MAX);
         self.view.text.push_str(word);
-        self.view.words.push(Word { at, len, place, joined, before: self.gap.sign, quoted: false });
+        self.view.words.push(Word { at, len, place, joined, before: self.gap.signs, quoted: false });
         if self.count().saturating_sub(self.sentence_first) >= SENTENCE_WORDS_MAX {
             self.close_sentence();
         }

@@ -1,0 +1,70 @@
+//! Reads the corpus under `tests/corpus/petition` and analyses its messages.
+
+use std::path::Path;
+
+use charter_milter::charter::petition::{Pack, Report, Settings, analyse};
+use charter_milter::message::mime::PartId;
+use charter_milter::message::text::{Kind, Reading, Source, read};
+
+/// One labelled message.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The file's name without its ending.
+    pub name: String,
+    /// `petition`, `chain-letter` or `none`.
+    pub label: String,
+    /// What kind of message it is.
+    pub category: String,
+    /// Odd number: rules may be made on it.
+    pub development: bool,
+    subject: String,
+    html: bool,
+    text: String,
+}
+
+impl Case {
+    /// The message as its reader sees it.
+    pub fn reading(&self) -> Reading {
+        let kind = if self.html { Kind::Html } else { Kind::Plain { flowed: false } };
+        read(&[
+            Source { kind: Kind::Subject, text: &self.subject, part: PartId(0) },
+            Source { kind, text: &self.text, part: PartId(1) },
+        ])
+    }
+
+    /// What the pack says of it.
+    pub fn report(&self, pack: &Pack) -> Report {
+        analyse(pack, &self.reading(), &Settings::default())
+    }
+}
+
+/// The whole corpus in the order of its numbers.
+pub fn load() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/petition");
+    let entries = std::fs::read_dir(folder).expect("the corpus is there");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "txt"));
+    files.sort();
+    files.iter().map(|path| parse(path)).collect()
+}
+
+fn parse(path: &Path) -> Case {
+    let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+    let file = std::fs::read_to_string(path).expect("a readable file");
+    let (head, text) = file.split_once("\n\n").expect("a head and a text");
+    let field = |key: &str| {
+        let line = head.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+        line.unwrap_or_else(|| panic!("{name} has no {key}")).trim().to_owned()
+    };
+    let number: u32 = name.get(..3).and_then(|n| n.parse().ok()).expect("a number of three digits");
+    assert!(!field("reason").is_empty(), "{name} gives no reason");
+    Case {
+        development: number % 2 == 1,
+        label: field("label"),
+        category: field("category"),
+        subject: field("subject"),
+        html: field("type") == "html",
+        text: text.to_owned(),
+        name,
+    }
+}

@@ -1,0 +1,90 @@
+//! `make eval`: how well petitions, chain letters and near copies are told from what only looks like them.
+//!
+//! `--half development|test` limits it to one half; `--signals NAME` prints what was found in one message.
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a measuring tool prints, and stops at the first surprise"
+)]
+
+mod copies;
+mod corpus;
+
+use std::collections::BTreeMap;
+
+use charter_milter::charter::petition::{Pack, Report, Score};
+use corpus::Case;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1).cloned();
+    let pack = Pack::embedded().expect("the embedded pack is valid");
+    let cases = corpus::load();
+    if let Some(name) = value("--signals") {
+        for case in cases.iter().filter(|case| case.name.starts_with(&name)) {
+            println!("{}\n{}{:#?}", case.name, case.reading().own.text, case.report(&pack));
+        }
+        return;
+    }
+    println!("pack {} {} ({})", pack.id(), pack.version(), pack.digest());
+    for (half, development) in [("development", true), ("test", false)] {
+        if value("--half").is_some_and(|only| only != half) {
+            continue;
+        }
+        let reports: Vec<(&Case, Report)> =
+            cases.iter().filter(|c| c.development == development).map(|c| (c, c.report(&pack))).collect();
+        println!("\n== {half} half: {} messages", reports.len());
+        for label in ["petition", "chain-letter"] {
+            measure(label, &reports);
+        }
+    }
+    copies::evaluate();
+}
+
+fn score(label: &str, report: &Report) -> Score {
+    if label == "petition" { report.petition } else { report.chain_letter }
+}
+
+/// Precision, recall, misses and the threshold curve for one label.
+fn measure(label: &str, reports: &[(&Case, Report)]) {
+    let threshold = reports.first().map_or(1.0, |(_, report)| score(label, report).threshold);
+    let (precision, recall) = rates(label, reports, threshold);
+    println!("\n{label}: precision {precision:.3}, recall {recall:.3} at threshold {threshold}");
+    let mut misses: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (case, report) in reports {
+        let score = score(label, report);
+        if score.reached != (case.label == label) {
+            let kind = if score.reached { "FALSE ALARM" } else { "missed" };
+            let ids: Vec<_> = report.signals.iter().map(|s| format!("{} {:+}", s.id, s.weight)).collect();
+            misses.entry(&case.category).or_default().push(format!(
+                "{kind} {} ({:.2}): {}",
+                case.name,
+                score.value,
+                ids.join(", ")
+            ));
+        }
+    }
+    for (category, lines) in misses {
+        println!("  {category}");
+        lines.iter().for_each(|line| println!("    {line}"));
+    }
+    println!("  threshold  precision  recall");
+    for step in 2..=8u8 {
+        let threshold = f64::from(step) / 5.0;
+        let (precision, recall) = rates(label, reports, threshold);
+        println!("  {threshold:>9.1}  {precision:>9.3}  {recall:>6.3}");
+    }
+}
+
+/// Precision and recall; 1 where nothing was found or nothing was there.
+fn rates(label: &str, reports: &[(&Case, Report)], threshold: f64) -> (f64, f64) {
+    let count = |hit: bool, is: bool| {
+        let of = |(case, report): &&(&Case, Report)| {
+            (score(label, report).value + 1e-6 >= threshold) == hit && (case.label == label) == is
+        };
+        f64::from(u32::try_from(reports.iter().filter(of).count()).unwrap_or(u32::MAX))
+    };
+    let (found, false_alarm, missed) = (count(true, true), count(true, false), count(false, true));
+    let rate = |of: f64, all: f64| if all == 0.0 { 1.0 } else { of / all };
+    (rate(found, found + false_alarm), rate(found, found + missed))
+}
