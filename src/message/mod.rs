@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod attachments;
+pub mod banner;
 pub mod edit;
 pub mod envelope;
 pub mod headers;

@@ -41,15 +41,15 @@ impl Splice {
 #[must_use]
 pub fn plain(body: &[u8], splices: &[Splice]) -> Vec<u8> {
     let added: usize = splices.iter().map(|s| s.with.len()).sum();
-    let mut spliced = Vec::with_capacity(body.len() + added);
+    let mut result = Vec::with_capacity(body.len() + added);
     let mut at = 0;
     for splice in splices {
-        spliced.extend_from_slice(body.get(at..splice.range.start).unwrap_or_default());
-        spliced.extend_from_slice(&splice.with);
+        result.extend_from_slice(body.get(at..splice.range.start).unwrap_or_default());
+        result.extend_from_slice(&splice.with);
         at = splice.range.end;
     }
-    spliced.extend_from_slice(body.get(at..).unwrap_or_default());
-    spliced
+    result.extend_from_slice(body.get(at..).unwrap_or_default());
+    result
 }
 
 /// Makes changes in an encoded body. Line ends in `with` are CRLF or LF as in the decoded body; `line_end` is that of the
@@ -81,19 +81,35 @@ fn in_quoted_printable(body: &[u8], splices: &[Splice], line_end: &str) -> Vec<u
         }
         body.len()
     };
-    let mut spliced = Vec::with_capacity(body.len() + 256);
+    let mut result = Vec::with_capacity(body.len() + 256);
     let mut at = 0;
     for splice in splices {
         let start = place(splice.range.start);
         // An octet is its whole escape; soft line breaks behind it stay.
         let end = if splice.range.is_empty() { start } else { place(splice.range.end - 1) };
         let end = if splice.range.is_empty() { end } else { end + quoted_length(body, end) };
-        spliced.extend_from_slice(body.get(at..start).unwrap_or_default());
-        put_quoted(&mut spliced, &splice.with, body.get(end..).unwrap_or_default(), line_end);
+        result.extend_from_slice(body.get(at..start).unwrap_or_default());
+        let rest = body.get(end..).unwrap_or_default();
+        let next = if splice.with.is_empty() { rest } else { &splice.with };
+        if next.starts_with(b"\r\n") || next.starts_with(b"\n") {
+            protect_last_space(&mut result);
+        }
+        put_quoted(&mut result, &splice.with, rest, line_end);
         at = end;
     }
-    spliced.extend_from_slice(body.get(at..).unwrap_or_default());
-    spliced
+    result.extend_from_slice(body.get(at..).unwrap_or_default());
+    result
+}
+
+/// A space that comes to stand at the end of a line would vanish as transport padding: it is written as an escape.
+fn protect_last_space(out: &mut Vec<u8>) {
+    let escape: &[u8] = match out.last() {
+        Some(b' ') => b"=20",
+        Some(b'\t') => b"=09",
+        _ => return,
+    };
+    out.pop();
+    out.extend_from_slice(escape);
 }
 
 /// The length of the octet that is written here.
@@ -181,9 +197,9 @@ fn in_base64(body: &[u8], splices: &[Splice], line_end: &str) -> Vec<u8> {
     let first = splices.first().map_or(0, |splice| splice.range.start);
     let (kept, decoded_before) = whole_lines_before(body, first);
     let decoded = decode::base64(body);
-    let spliced = plain(&decoded, splices);
+    let result = plain(&decoded, splices);
     let mut text = body.get(..kept).unwrap_or_default().to_vec();
-    text.extend(base64(spliced.get(decoded_before..).unwrap_or_default(), line_end));
+    text.extend(base64(result.get(decoded_before..).unwrap_or_default(), line_end));
     if !body.ends_with(b"\n") && text.ends_with(line_end.as_bytes()) {
         text.truncate(text.len() - line_end.len());
     }
@@ -227,6 +243,7 @@ mod tests {
         assert_eq!(quoted("ab=\r\n</body>", &[Splice::insert(2, "x")]), "ab=\r\nx=\r\n</body>");
         assert_eq!(quoted("a=C3=A9b", &[Splice::remove(1..3)]), "ab");
         assert_eq!(quoted("abc=", &[Splice::insert(3, "\r\nx")]), "abc=\r\n\r\nx");
+        assert_eq!(quoted("a b", &[Splice::insert(2, "\r\n")]), "a=20\r\nb");
     }
 
     #[test]

@@ -6,6 +6,11 @@ use super::mime::PartId;
 
 mod fields;
 pub mod notify;
+mod outcome;
+mod plan;
+
+pub use outcome::{DECLARATION_FIELD, EditName, EditOutcome, Obstacle, Outcome, WORDS_FIELD};
+pub use plan::{Context, Edited, EnvelopeEdits, plan};
 
 /// One edit of a message. Edits are applied in the order of the variants, whatever order they were chosen in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -83,7 +83,8 @@ mod tests {
             names in prop::collection::vec("[abAB]", 0..12),
             steps in prop::collection::vec((0..3, "[ab]", 0_usize..12), 0..6),
         ) {
-            let block: String = names.iter().enumerate().map(|(at, name)| format!("{name}: {at}\n")).collect();
+            let lines: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("{name}: {at}\n")).collect();
+            let block = lines.concat();
             let mut draft = Draft::new(&Header::parse(block.as_bytes()));
             for (step, name, number) in &steps {
                 match step {

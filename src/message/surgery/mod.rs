@@ -8,7 +8,7 @@
 //!   after the outermost of them, which is put into a `multipart/mixed` when it does not stand in one already;
 //! * in a text, in the place of the lines that were removed.
 
-mod notice;
+pub(super) mod notice;
 mod plan;
 mod texts;
 
@@ -119,7 +119,7 @@ mod tests {
         result
     }
 
-    const NOTICE: &str = "Content-Type: text/plain; charset=us-ascii\nContent-Transfer-Encoding: 7bit\nContent-Disposition: inline\n\n[file removed]";
+    const NOTICE: &str = "Content-Type: text/plain; charset=us-ascii\nContent-Transfer-Encoding: 7bit\nContent-Disposition: inline\nX-Charter-Part: notice\n\n[file removed]";
     const PDF: &str = "Content-Type: application/pdf\nContent-Transfer-Encoding: base64\n\nJVBERi0=";
 
     #[test]

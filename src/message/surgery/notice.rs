@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// The field by which a part that is a notice is told from the author's text.
+pub(crate) const NOTICE_FIELD: &str = "X-Charter-Part";
+
 /// A part that carries the notice, header and body, without a line end after it.
 pub(super) fn part(text: &str, line_end: &str) -> Vec<u8> {
     let (fields, body) = body(text, line_end);
@@ -9,7 +12,10 @@ pub(super) fn part(text: &str, line_end: &str) -> Vec<u8> {
     for (name, value) in fields {
         part.extend_from_slice(format!("{name}: {value}{line_end}").as_bytes());
     }
-    part.extend_from_slice(format!("Content-Disposition: inline{line_end}{line_end}").as_bytes());
+    // By the mark, the words of the list are not put under notices; see `message::banner`.
+    part.extend_from_slice(
+        format!("Content-Disposition: inline{line_end}{NOTICE_FIELD}: notice{line_end}{line_end}").as_bytes(),
+    );
     part.extend_from_slice(&body);
     part
 }
