@@ -282,8 +282,15 @@ pub(crate) async fn copies_of_refused_mail_do_not_count(store: &(impl Copies + Q
 pub(crate) async fn copies_are_counted_within_their_window_and_scope(store: &(impl Copies + Quotas)) {
     count(store, copy(1, fingerprint(1, 100)), 0).await;
     store.confirm(id(1)).await.unwrap();
-    let elsewhere = NewCopy { scope: "c other".into(), ..copy(2, fingerprint(1, 100)) };
-    assert_eq!(count(store, elsewhere, 1).await, 1);
+    let elsewhere = |n| NewCopy { scope: "c other".into(), ..copy(n, fingerprint(1, 100)) };
+    assert_eq!(count(store, elsewhere(2), 1).await, 1);
+    // One message, compared in two scopes under one id.
+    assert_eq!(count(store, copy(2, fingerprint(1, 100)), 1).await, 2);
+    store.confirm(id(2)).await.unwrap();
+    assert_eq!(count(store, elsewhere(5), 2).await, 2);
+    assert_eq!(count(store, copy(6, fingerprint(1, 100)), 2).await, 3);
+    store.cancel(id(2)).await.unwrap();
+    store.cancel(id(6)).await.unwrap();
     assert_eq!(count(store, copy(3, fingerprint(1, 100)), 3599).await, 2);
     store.cancel(id(3)).await.unwrap();
     assert_eq!(count(store, copy(4, fingerprint(1, 100)), 3600).await, 1);

@@ -175,7 +175,8 @@ pub struct NewCopy {
 /// Fingerprints of texts. A message that is refused, or tried again later, is not counted as a copy of itself.
 pub trait Copies: Send + Sync {
     /// How many texts of the scope were near copies of this one within the window before `now`, this one included; and
-    /// remembers it, until `expires` or, once it is confirmed, for as long as the window.
+    /// remembers it, until `expires` or, once it is confirmed, for as long as the window. A message may be remembered in
+    /// several scopes under one id; asked again in the same scope, it takes its own place.
     ///
     /// # Errors
     /// Any [`StoreError`]; nothing is remembered then.

@@ -11,7 +11,8 @@ use crate::store::{Copies, NewCopy, ReservationId, StoreError};
 impl Copies for Sqlite {
     async fn count_and_remember(&self, copy: NewCopy, now: Timestamp, expires: Timestamp) -> Result<u64, StoreError> {
         self.call(Access::Write, move |connection| {
-            remove(connection, copy.id)?;
+            let mut earlier = connection.prepare_cached("DELETE FROM copy WHERE reservation = ?1 AND scope = ?2")?;
+            earlier.execute(params![copy.id.octets(), copy.scope])?;
             let others = count(connection, &copy, now)?;
             remember(connection, &copy, now, expires)?;
             Ok(others.saturating_add(1))
