@@ -44,7 +44,7 @@ fn postfix_knows_who_logged_in() {
 fn postfix_sees_another_client_address() {
     let sink = Sink::start();
     let postfix = Postfix::start(&Options::new(sink.address()));
-    let letter = Letter::new("a@one.example", &["b@two.example"]).from_client("127.0.0.2");
+    let letter = Letter::new("a@one.example", &["b@two.example"]).client_address("127.0.0.2");
     assert!(postfix.send(&letter).is_accepted());
     assert!(sink.wait_for_id(&letter.id).header().contains("[127.0.0.2]"));
 }

@@ -143,6 +143,14 @@ impl Gateway {
         text
     }
 
+    /// Writes into the main file where the mail server's configuration is, for the commands that look into its queue.
+    pub fn know_postfix(&self, postfix: &super::postfix::Postfix) {
+        let text = std::fs::read_to_string(self.config_file()).unwrap();
+        let directory = postfix.config_directory();
+        let mta = format!("\n[mta]\nkind = \"postfix\"\nconfig_directory = \"{}\"\n", directory.display());
+        std::fs::write(self.config_file(), text + &mta).unwrap();
+    }
+
     /// Starts the daemon on what lies in its directory, and waits until it listens.
     pub fn launch(&mut self) {
         self.launch_without_waiting();
@@ -187,10 +195,10 @@ impl Gateway {
     }
 
     fn is_listening(&self) -> bool {
-        match self.setup.inet {
-            true => std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok(),
-            false => self.sockets().iter().all(|socket| UnixStream::connect(socket).is_ok()),
+        if self.setup.inet {
+            return std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok();
         }
+        self.sockets().iter().all(|socket| UnixStream::connect(socket).is_ok())
     }
 
     fn sockets(&self) -> Vec<PathBuf> {
@@ -257,7 +265,12 @@ impl Gateway {
     /// Asks the daemon to stop and waits for it.
     pub fn stop(&mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
-        wait_for("the daemon to stop", || self.process.as_mut().unwrap().try_wait().unwrap())
+        self.wait()
+    }
+
+    /// Waits for the daemon to end by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait_for("the daemon to end", || self.process.as_mut().unwrap().try_wait().unwrap())
     }
 
     /// From the next start on, the daemon's clock begins at this instant.

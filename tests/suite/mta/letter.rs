@@ -58,7 +58,7 @@ impl Letter {
 
     /// Connects from another loopback address.
     #[must_use]
-    pub fn from_client(mut self, client: &str) -> Self {
+    pub fn client_address(mut self, client: &str) -> Self {
         self.client = Some(client.parse().unwrap());
         self
     }

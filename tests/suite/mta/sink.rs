@@ -157,10 +157,10 @@ fn serve(stream: &TcpStream, shelf: &Shelf) {
         let going_on = if verb.starts_with("EHLO") {
             say("250-sink.example\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 SIZE 0")
         } else if verb.starts_with("MAIL FROM:") {
-            (message.sender, message.sender_parameters) = path_and_parameters(&line[10..]);
+            (message.sender, message.sender_parameters) = path_and_parameters(line.split_at(10).1);
             say("250 2.1.0 sender ok")
         } else if verb.starts_with("RCPT TO:") {
-            let (recipient, parameters) = path_and_parameters(&line[8..]);
+            let (recipient, parameters) = path_and_parameters(line.split_at(8).1);
             message.recipients.push(recipient);
             message.recipient_parameters.push(parameters);
             say("250 2.1.5 recipient ok")

@@ -1,0 +1,68 @@
+# charter-milter: what can be done with this tree. `make` alone lists it.
+#
+# Everything works from a fresh clone on Debian 12 with Rust at hand; what else is needed is installed from Debian's packages
+# by tests/install-packages, and only where it is missing.
+
+CARGO     ?= cargo
+PREFIX    ?= /usr/local
+TOOLS     := target/tools
+CARGO_DENY_VERSION := 0.20.2
+
+# A private Postfix can only be started by root, so what starts one runs through sudo where we are somebody else.
+ifneq ($(shell id -u),0)
+SUDO := sudo -E
+export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER := $(SUDO)
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := $(SUDO)
+endif
+
+.PHONY: help run build test check fmt clippy deny bench eval fuzz doc install
+
+help:
+	@echo 'make run      a private Postfix with charter-milter in front, on loopback, and some telling messages'
+	@echo '              (make run DEMO_ARGS=--once ends after the messages)'
+	@echo 'make build    the optimised program, target/release/charter-milter'
+	@echo 'make test     every test, with real mail servers (through sudo where we are not root: Postfix needs it)'
+	@echo 'make check    formatting, lints, licences and sources of the dependencies'
+	@echo 'make bench    speed and memory, beside a milter that does nothing'
+	@echo 'make eval     how well petitions and copies are recognised, on the corpus'
+	@echo 'make fuzz     hostile input, for FUZZ_SECONDS a target (60)'
+	@echo 'make install  program, example configuration, units and manual pages under PREFIX ($(PREFIX))'
+
+run:
+	tests/install-packages mta
+	$(CARGO) build --bin charter-milter --example demo
+	$(SUDO) target/debug/examples/demo $(DEMO_ARGS)
+
+build:
+	$(CARGO) build --release --bin charter-milter
+
+test:
+	tests/install-packages
+	$(CARGO) test
+
+check: fmt clippy deny
+
+fmt:
+	$(CARGO) fmt --check
+
+clippy:
+	$(CARGO) clippy --all-targets -- -D warnings
+
+deny: $(TOOLS)/bin/cargo-deny
+	$(TOOLS)/bin/cargo-deny --all-features check licenses bans sources
+
+$(TOOLS)/bin/cargo-deny:
+	$(CARGO) install --locked --version $(CARGO_DENY_VERSION) cargo-deny --root $(TOOLS)
+
+bench:
+	tests/install-packages mta
+	$(CARGO) bench --bench gateway -- $(BENCH_ARGS)
+
+eval:
+	$(CARGO) run --release --example eval -- $(EVAL_ARGS)
+
+install: build
+	install -D -m 755 target/release/charter-milter $(DESTDIR)$(PREFIX)/bin/charter-milter
+	install -d -m 755 $(DESTDIR)$(PREFIX)/share/doc/charter-milter/charters
+	install -m 644 README.md conf/charter-milter.toml $(DESTDIR)$(PREFIX)/share/doc/charter-milter/
+	install -m 644 conf/charters/*.toml $(DESTDIR)$(PREFIX)/share/doc/charter-milter/charters/
