@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<(Class, Option<String>, String)> {
-        find(text.as_bytes()).into_iter().map(|b| (b.class, b.name, text[b.range].to_owned())).collect()
+        find(text.as_bytes()).into_iter().map(|b| (b.class, b.name, text.get(b.range).unwrap().to_owned())).collect()
     }
 
     #[test]

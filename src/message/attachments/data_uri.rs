@@ -179,7 +179,7 @@ mod tests {
     fn found(html: &str) -> Vec<(Form, String, String)> {
         find(html.as_bytes(), encoding_rs::UTF_8)
             .into_iter()
-            .map(|b| (b.form, b.media_type, html[b.range].to_owned()))
+            .map(|b| (b.form, b.media_type, html.get(b.range).unwrap().to_owned()))
             .collect()
     }
 

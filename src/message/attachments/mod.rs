@@ -46,7 +46,7 @@ closed_list! {
         ExternalBody = "external-body",
         /// A delivery, disposition or abuse report for machines.
         DeliveryStatus = "delivery-status",
-        /// Text and signature packed together (PKCS #7 signed-data); nobody can look into it without unpacking it.
+        /// Text and signature packed together (PKCS #7 `signed-data`); nobody can look into it without unpacking it.
         OpaqueSigned = "opaque-signed",
         /// Encrypted content, which nobody between sender and reader can check.
         Encrypted = "encrypted",
@@ -103,7 +103,7 @@ pub fn find(tree: &Tree, raw: &[u8]) -> Vec<Attachment> {
 }
 
 /// The same without looking into any text, for charters that forbid it (pm:5.a): what is written into a text is not
-/// found, and any image of a multipart/related with a Content-ID counts as shown.
+/// found, and any image of a `multipart/related` with a Content-ID counts as shown.
 #[must_use]
 pub fn find_by_structure(tree: &Tree, raw: &[u8]) -> Vec<Attachment> {
     search(tree, raw, Look::Structure)

@@ -48,6 +48,7 @@ impl Field<'_> {
 
 /// Cuts a header block (without the empty line that ends it) into fields, in order. Never fails: lines that are no
 /// fields are returned with an [`Field::oddity`].
+#[must_use]
 pub fn fields(block: &[u8]) -> Fields<'_> {
     Fields { block, at: 0 }
 }

@@ -6,6 +6,7 @@
 //! All ranges are offsets into the bytes that were scanned, which every later step needs beside the tree.
 
 pub mod ambiguity;
+mod content;
 pub mod decode;
 mod draw;
 pub mod header;
@@ -252,6 +253,7 @@ impl Tree {
     }
 
     /// All parts in preorder; never empty.
+    #[must_use]
     pub fn parts(&self) -> impl DoubleEndedIterator<Item = &Part> + Clone {
         self.parts.iter()
     }

@@ -1,6 +1,7 @@
 //! From removals to splices: what is replaced, what is dropped, where notices go.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use memchr::memmem;
 
@@ -144,7 +145,7 @@ impl<'a> Plan<'a> {
             (Some(parent), _) if parent.media_type.is_message() => self.wrap_nested_root(part, before, after),
             (Some(_), _) => {
                 let boundary = self.fresh_boundary();
-                let field = self.mixed(&boundary);
+                let field = mixed(&boundary);
                 let head = format!("Content-Type:{field}{0}{0}", self.line_end).into_bytes();
                 let (open, close) = self.around(&boundary, before, after);
                 self.splices.push(Splice::insert(part.header.start, [head, open].concat()));
@@ -176,11 +177,6 @@ impl<'a> Plan<'a> {
     fn boundary_line(&self, boundary: &[u8]) -> Vec<u8> {
         let end = self.line_end.as_bytes();
         [end, b"--", boundary, end].concat()
-    }
-
-    /// The value of a Content-Type field, with its leading space.
-    fn mixed(&self, boundary: &[u8]) -> String {
-        format!(" multipart/mixed; boundary=\"{}\"", String::from_utf8_lossy(boundary))
     }
 
     /// A boundary that occurs nowhere in the message. `=_` occurs in no encoded body (RFC 2045 section 6.7).
@@ -243,7 +239,7 @@ impl<'a> Plan<'a> {
         }
         let mut head = String::new();
         for (name, value) in fields {
-            head.push_str(&format!("{name}: {value}{}", self.line_end));
+            let _ = write!(head, "{name}: {value}{}", self.line_end);
         }
         if root.header.end == root.body.start {
             head.push_str(self.line_end); // the empty line was missing
@@ -257,7 +253,7 @@ impl<'a> Plan<'a> {
     fn wrap_root(&mut self, root: &Part, before: Option<&str>, after: Option<&str>) {
         let boundary = self.fresh_boundary();
         let fields = content_fields(self.raw, &root.header);
-        let mut kept = vec![("Content-Type".to_owned(), self.mixed(&boundary).trim_start().to_owned())];
+        let mut kept = vec![("Content-Type".to_owned(), mixed(&boundary).trim_start().to_owned())];
         // A multipart states the widest encoding of its parts (RFC 2045 section 6.4).
         if let Some(domain) = identity_name(root) {
             kept.push(("Content-Transfer-Encoding".to_owned(), domain.to_owned()));
@@ -275,9 +271,9 @@ impl<'a> Plan<'a> {
     fn wrap_nested_root(&mut self, root: &Part, before: Option<&str>, after: Option<&str>) {
         let boundary = self.fresh_boundary();
         let fields = content_fields(self.raw, &root.header);
-        let mut head = format!("Content-Type:{}{}", self.mixed(&boundary), self.line_end);
+        let mut head = format!("Content-Type:{}{}", mixed(&boundary), self.line_end);
         if let Some(domain) = identity_name(root) {
-            head.push_str(&format!("Content-Transfer-Encoding: {domain}{}", self.line_end));
+            let _ = write!(head, "Content-Transfer-Encoding: {domain}{}", self.line_end);
         }
         for (_, range) in &fields {
             self.splices.push(Splice { range: range.clone(), bytes: Vec::new() });
@@ -302,6 +298,11 @@ impl<'a> Plan<'a> {
         }
         moved
     }
+}
+
+/// The value of a Content-Type field, with its leading space.
+fn mixed(boundary: &[u8]) -> String {
+    format!(" multipart/mixed; boundary=\"{}\"", String::from_utf8_lossy(boundary))
 }
 
 /// Readers choose one part, or show the first with the help of the others: a notice among them would be shown instead

@@ -1,0 +1,158 @@
+//! Each disagreement is provoked by the smallest message that shows it.
+
+use super::*;
+use crate::message::mime::AmbiguityKind as Kind;
+
+fn scan(text: &str) -> (Tree, Vec<u8>) {
+    let raw = text.replace('\n', "\r\n").into_bytes();
+    (parse(&raw, &Limits::default()), raw)
+}
+
+fn kinds(text: &str) -> Vec<Kind> {
+    scan(text).0.ambiguities().iter().map(|a| a.kind).collect()
+}
+
+fn bodies(text: &str) -> Vec<String> {
+    let (tree, raw) = scan(text);
+    tree.parts()
+        .filter(|p| p.children.is_empty())
+        .map(|p| String::from_utf8(raw[p.body.clone()].to_vec()).unwrap())
+        .collect()
+}
+
+const MIXED: &str = "Content-Type: multipart/mixed; boundary=b\n\n";
+
+#[test]
+fn the_line_end_before_a_boundary_belongs_to_it() {
+    let text = format!("{MIXED}pre\n--b\n\none\n--b\nX: y\n\n\ntwo\n\n--b--\npost\n");
+    let (tree, raw) = scan(&text);
+    assert_eq!(bodies(&text), ["one", "\r\ntwo\r\n"]);
+    assert_eq!(tree.ambiguities(), []);
+    let shape = tree.root().unwrap().multipart.clone().unwrap();
+    assert_eq!(&raw[shape.preamble], b"pre");
+    assert_eq!(&raw[shape.epilogue], b"\r\npost\r\n");
+    assert_eq!(&raw[shape.close.unwrap()], b"\r\n--b--");
+    let second = tree.part(PartId(2)).unwrap();
+    assert_eq!(&raw[second.delimiter.clone()], b"\r\n--b\r\n");
+    assert_eq!(&raw[second.header.clone()], b"X: y\r\n");
+}
+
+#[test]
+fn trees_are_in_preorder_and_messages_are_entered() {
+    let text = format!(
+        "{MIXED}--b\nContent-Type: multipart/alternative; boundary=c\n\n--c\n\nx\n--c\nContent-Type: text/html\n\ny\n--c--\n\n--b\nContent-Type: message/rfc822\n\nSubject: s\nContent-Type: multipart/mixed; boundary=d\n\n--d\n\nz\n--d--\n--b--\n"
+    );
+    let (tree, _) = scan(&text);
+    let shape: Vec<_> = tree.parts().map(|p| (p.parent.map(|p| p.0), p.media_type.name.clone())).collect();
+    let expected = [
+        (None, "multipart/mixed"),
+        (Some(0), "multipart/alternative"),
+        (Some(1), "text/plain"),
+        (Some(1), "text/html"),
+        (Some(0), "message/rfc822"),
+        (Some(4), "multipart/mixed"),
+        (Some(5), "text/plain"),
+    ];
+    assert_eq!(shape, expected.map(|(parent, name)| (parent, name.to_owned())));
+    assert_eq!(tree.ambiguities(), []);
+    assert_eq!(tree.text_bodies(), [PartId(2), PartId(3)]);
+}
+
+#[test]
+fn an_empty_first_part_and_empty_bodies_have_sane_ranges() {
+    let text = format!("{MIXED}--b\n\n--b\n\n\n--b--");
+    assert_eq!(bodies(&text), ["", ""]);
+    assert_eq!(kinds(&text), []);
+}
+
+#[test]
+fn every_disagreement_about_boundaries_is_named() {
+    let part = "--b\n\nx\n";
+    let cases: [(String, Kind); 14] = [
+        (format!("{MIXED}{part}"), Kind::MissingEnd),
+        (format!("{MIXED}nothing\n"), Kind::NoParts),
+        (format!("{MIXED}{part}--b--\n{part}--b--\n"), Kind::PartAfterEnd),
+        (format!("{MIXED}{part}--bc\n--b--\n"), Kind::BoundaryWithJunk),
+        (format!("{MIXED}{part}--b--x\n--b--\n"), Kind::BoundaryWithJunk),
+        (format!("{MIXED}Content-Type: text/plain\n{part}--b--\n"), Kind::HiddenInPreamble),
+        (format!("{MIXED}{part}--b--\n\nbegin 644 a\n"), Kind::HiddenInEpilogue),
+        (format!("{MIXED}--b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b--\n"), Kind::BoundaryReused),
+        (
+            format!("{MIXED}--b\nContent-Type: multipart/mixed; boundary=bb\n\n--bb\n\nx\n--bb--\n--b--\n"),
+            Kind::BoundaryPrefix,
+        ),
+        (format!("Content-Type: multipart/mixed\n\n{part}--b--\n"), Kind::MissingBoundary),
+        (format!("Content-Type: multipart/mixed; boundary=b; boundary=c\n\n{part}--b--\n"), Kind::SeveralBoundaries),
+        (format!("Content-Type: multipart/mixed; boundary*0=b\n\n{part}--b--\n"), Kind::ExtendedBoundary),
+        (format!("Content-Type: multipart/mixed; boundary=\"<b>\"\n\n{part}--<b>--\n"), Kind::OddBoundary),
+        (
+            format!("Content-Type: multipart/mixed; boundary={0}\n\n--{0}\n\nx\n--{0}--\n", "b".repeat(71)),
+            Kind::LongBoundary,
+        ),
+    ];
+    for (text, kind) in cases {
+        assert!(kinds(&text).contains(&kind), "{kind}: {:?}\n{text}", kinds(&text));
+    }
+}
+
+#[test]
+fn every_disagreement_about_headers_is_named() {
+    let inside = |header: &str| format!("{MIXED}--b\n{header}\nx\n--b--\n");
+    let cases = [
+        (inside("Content-Type: text/plain\nContent-Type: text/html\n"), Kind::DuplicateField),
+        (inside("Content-Type: text\n"), Kind::MalformedContentType),
+        (inside("Content-Type: text/plain (x)\n"), Kind::CommentInField),
+        (inside("Content-Type: text/plain; charset=\"=?us-ascii?q?utf-8?=\"\n"), Kind::EncodedWordInField),
+        (inside("Content-Type: text/plain; charset=utf-8 name=x.pdf\n"), Kind::MalformedParameter),
+        (inside("Content-Disposition: ;x\n"), Kind::MalformedDisposition),
+        (inside("Content-Transfer-Encoding: x-uuencode\n"), Kind::UnknownEncoding),
+        (inside("Content-Type : text/plain\n"), Kind::SpaceBeforeColon),
+        (inside("X-A: b\n \nContent-Type: text/plain\n"), Kind::WhitespaceLine),
+        (inside("X-A: b\nnonsense\n"), Kind::MalformedHeaderLine),
+        (inside("Hello there\n"), Kind::HeaderlessPart),
+        (format!("{MIXED}--b\nX-A: b\n--b--\n"), Kind::HeaderWithoutEnd),
+        (inside("\nContent-Type: application/pdf\n"), Kind::HeaderAfterBlankLine),
+        (inside("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n"), Kind::EncodedComposite),
+        (inside("Content-Transfer-Encoding: base64\n\neA!\n"), Kind::ForeignBase64),
+        (inside("Content-Transfer-Encoding: base64\n\neA==eA==\n"), Kind::Base64AfterEnd),
+        (inside(&format!("X: {}\n", "y".repeat(70_000))), Kind::HeaderTooLong),
+    ];
+    for (text, kind) in cases {
+        assert!(kinds(&text).contains(&kind), "{kind}: {:?}\n{text}", kinds(&text));
+    }
+}
+
+#[test]
+fn stray_controls_are_named_wherever_they_are() {
+    let of =
+        |raw: &[u8]| -> Vec<Kind> { parse(raw, &Limits::default()).ambiguities().iter().map(|a| a.kind).collect() };
+    assert_eq!(of(b"A: b\r\n\r\nx\ry\r\n"), [Kind::BareCr]);
+    assert_eq!(of(b"A: b\r\n\r\nx\ny\r\n"), [Kind::BareLf]);
+    assert_eq!(of(b"A: b\r\n\r\nx\0y\r\n"), [Kind::Nul]);
+    assert_eq!(of(b"\nA: b\r"), [Kind::BareCr, Kind::BareLf]);
+    assert_eq!(of(b""), []);
+}
+
+#[test]
+fn names_written_oddly_make_an_attachment_and_no_ambiguity() {
+    for header in [
+        "Content-Type: application/pdf; name=Report (1).pdf",
+        "Content-Type: text/plain; name=\"=?utf-8?q?a?=.txt\"",
+        "Content-Type: application/pdf; name=a b.pdf\nContent-Disposition: attachment; filename=a b.pdf",
+        "Content-Type: pdf; name=a.pdf",
+        "Content-Type: application/pdf; name=\"a.pdf\"\nContent-Disposition: attachment; filename*=utf-8''a.pdf; filename=a.pdf",
+    ] {
+        assert_eq!(kinds(&format!("{MIXED}--b\n{header}\n\nx\n--b--\n")), [], "{header}");
+    }
+}
+
+#[test]
+fn limits_are_named() {
+    let level = |level| format!("Content-Type: multipart/mixed; boundary=b{level:02}\n\n--b{level:02}\n");
+    let deep = (0..20).map(level).collect::<Vec<_>>().concat();
+    assert!(kinds(&deep).contains(&Kind::TooDeep));
+    let many = format!("{MIXED}{}--b--\n", "--b\n\nx\n".repeat(1_600));
+    let (tree, _) = scan(&many);
+    assert_eq!(tree.parts().count(), 1_500);
+    assert!(tree.ambiguities().iter().any(|a| a.kind == Kind::TooManyParts));
+}
