@@ -8,7 +8,9 @@
 )]
 
 mod config;
+mod differential;
 mod log_attacks;
+
 mod log_journal;
 mod mta;
 mod mta_fixtures;

@@ -31,6 +31,7 @@ impl Content {
         let (mut content_type, mut disposition, mut encoding) = (None, None, None);
         let (mut content_id, mut content_location, mut description) = (None, None, None);
         let mut seen_blank = false;
+        let mut raw_type: &[u8] = b"";
         for field in header::fields(block) {
             check_line(&field, id, &mut ambiguities);
             seen_blank |= field.has_blank_continuation;
@@ -39,6 +40,9 @@ impl Content {
             }
             if seen_blank {
                 ambiguities.insert(AmbiguityKind::WhitespaceLine);
+            }
+            if field.is("content-type") && content_type.is_none() {
+                raw_type = field.value;
             }
             let value = || field.unfolded().into_owned();
             let slot = match field.name.to_ascii_lowercase().as_slice() {
@@ -68,7 +72,7 @@ impl Content {
             ambiguities,
         };
         content.read_encoding(encoding.as_deref());
-        let type_oddities = content.read_type(content_type.as_deref());
+        let type_oddities = content.read_type(content_type.as_deref(), raw_type);
         let disposition_oddities = content.read_disposition(disposition.as_deref());
         content.judge_oddities(type_oddities, disposition_oddities);
         content
@@ -87,7 +91,8 @@ impl Content {
         };
     }
 
-    fn read_type(&mut self, value: Option<&[u8]>) -> Vec<header::Oddity> {
+    /// `raw` is the value as it stands in the header, folds included.
+    fn read_type(&mut self, value: Option<&[u8]>, raw: &[u8]) -> Vec<header::Oddity> {
         let Some(value) = value else { return Vec::new() };
         let structured = Structured::parse(value);
         let is_type = structured.value.split_once('/').is_some_and(|(main, sub)| {
@@ -105,7 +110,7 @@ impl Content {
                 _ => drop(self.ambiguities.insert(AmbiguityKind::SeveralBoundaries)),
             }
             self.boundary = structured.parameter("boundary").map(|b| b.as_bytes().to_vec());
-            self.check_boundary_form();
+            self.check_boundary_form(raw);
         }
         // Checked later: a part that is an attachment whatever its type is not ambiguous.
         let name = if is_type { structured.value } else { MALFORMED_TYPE.to_owned() };
@@ -113,7 +118,7 @@ impl Content {
         structured.oddities
     }
 
-    fn check_boundary_form(&mut self) {
+    fn check_boundary_form(&mut self, raw: &[u8]) {
         let Some(boundary) = &self.boundary else { return };
         if boundary.is_empty() {
             self.ambiguities.insert(AmbiguityKind::MissingBoundary);
@@ -125,7 +130,9 @@ impl Content {
         }
         // Some programs strip quotes or angle brackets a second time.
         let odd = |b: &u8| !(b.is_ascii_graphic() || *b == b' ') || br#""\<>"#.contains(b);
-        if boundary.iter().any(odd) || boundary.trim_ascii().len() != boundary.len() {
+        // A boundary that is folded, or written with backslashes, does not stand there as it is.
+        let is_disguised = memchr::memmem::find(raw, boundary).is_none();
+        if boundary.iter().any(odd) || boundary.trim_ascii().len() != boundary.len() || is_disguised {
             self.ambiguities.insert(AmbiguityKind::OddBoundary);
         }
     }

@@ -212,13 +212,11 @@ impl Structured {
             return; // a semicolon at the end is common and harmless
         }
         let Some(equals) = memchr::memchr(b'=', piece) else {
-            let (rest, _) = without_comments(piece);
-            let kind = if rest.trim_ascii().is_empty() {
-                AmbiguityKind::CommentInField
-            } else {
-                AmbiguityKind::MalformedParameter
-            };
-            return self.oddity(None, kind);
+            // A word alone, such as a charset without its name, says nothing to anybody.
+            if piece.contains(&b'(') {
+                self.oddity(None, AmbiguityKind::CommentInField);
+            }
+            return;
         };
         let (name, value) = piece.split_at(equals);
         let (name, name_has_comment) = without_comments(name);
@@ -468,6 +466,6 @@ mod tests {
         assert_eq!(kinds("multipart/mixed; boundary=\"a"), [AmbiguityKind::MalformedParameter]);
         assert_eq!(kinds("multipart/mixed; boundary=a b"), [AmbiguityKind::MalformedParameter]);
         assert_eq!(kinds("multipart/mixed; boundary=\"=?x?q?a?=\""), [AmbiguityKind::EncodedWordInField]);
-        assert_eq!(kinds("text/plain; boundary"), [AmbiguityKind::MalformedParameter]);
+        assert_eq!(kinds("text/plain; x (y)"), [AmbiguityKind::CommentInField]);
     }
 }

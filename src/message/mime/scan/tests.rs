@@ -68,7 +68,7 @@ fn an_empty_first_part_and_empty_bodies_have_sane_ranges() {
 #[test]
 fn every_disagreement_about_boundaries_is_named() {
     let part = "--b\n\nx\n";
-    let cases: [(String, Kind); 14] = [
+    let cases: [(String, Kind); 16] = [
         (format!("{MIXED}{part}"), Kind::MissingEnd),
         (format!("{MIXED}nothing\n"), Kind::NoParts),
         (format!("{MIXED}{part}--b--\n{part}--b--\n"), Kind::PartAfterEnd),
@@ -89,6 +89,8 @@ fn every_disagreement_about_boundaries_is_named() {
             format!("Content-Type: multipart/mixed; boundary={0}\n\n--{0}\n\nx\n--{0}--\n", "b".repeat(71)),
             Kind::LongBoundary,
         ),
+        (format!("Content-Type: multipart/mixed; boundary=\"a\n b\"\n\n--a b\n\nx\n--a b--\n"), Kind::OddBoundary),
+        (format!("Content-Type: multipart/mixed; boundary=\"a\\\\b\"\n\n--ab\n\nx\n--ab--\n"), Kind::OddBoundary),
     ];
     for (text, kind) in cases {
         assert!(kinds(&text).contains(&kind), "{kind}: {:?}\n{text}", kinds(&text));
