@@ -9,8 +9,8 @@
 
 mod config;
 mod differential;
+mod golden;
 mod log_attacks;
-
 mod log_journal;
 mod mta;
 mod mta_fixtures;

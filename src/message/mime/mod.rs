@@ -219,8 +219,8 @@ impl Part {
     pub fn decoded_size_bytes(&self) -> u64 {
         let length = self.body.len() as u64;
         match self.encoding {
-            // Lines of 76 characters and CRLF carry 57 octets each; the estimate is exact for full lines.
-            TransferEncoding::Base64 => length / 78 * 57 + (length % 78) * 3 / 4,
+            // Lines of 76 characters and CRLF carry 57 octets each; padding and a last line end are not looked at.
+            TransferEncoding::Base64 => length / 78 * 57 + (length % 78) / 4 * 3,
             TransferEncoding::SevenBit
             | TransferEncoding::EightBit
             | TransferEncoding::Binary

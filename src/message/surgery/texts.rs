@@ -92,7 +92,14 @@ fn lines(text: &str, body: &TextBody<'_>, part: &Part, block: &TextBlock, line_e
     }
     let TextCharset::AsciiCompatible(encoding) = body.charset else { return words.into_bytes() };
     let declared = part.media_type.parameter("charset").is_some();
-    if part.encoding != TransferEncoding::SevenBit && declared {
+    let label = part.media_type.parameter("charset").unwrap_or_default();
+    if encoding == encoding_rs::WINDOWS_1252 && !label.to_ascii_lowercase().contains("1252") {
+        // Browsers read ISO-8859-1 as windows-1252, others do not: no characters that only the latter has.
+        words =
+            words.chars().map(|c| if c <= '\u{ff}' { c.to_string() } else { wording::ascii(&c.to_string()) }).collect();
+    }
+    let is_ascii = label.to_ascii_lowercase().contains("ascii");
+    if part.encoding != TransferEncoding::SevenBit && declared && !is_ascii {
         let (bytes, _, has_unknown) = encoding.encode(&words);
         if !has_unknown {
             return bytes.into_owned();
