@@ -4,6 +4,7 @@
 //! A tour of the house, in the order a message walks through it:
 //!
 //! * [`milter`] speaks the milter protocol with Postfix or Sendmail; nothing else in the house knows it.
+//! * [`gateway`] takes one message from its envelope to the effects of the decision, without a word of protocol.
 //! * [`message`] turns the bytes of a message into facts, and edits into new bytes. It knows nothing of charters.
 //! * [`proof`] establishes who really sent it: login, network, client certificate, DKIM, Authentication-Results.
 //! * [`charter`] holds the vocabulary and decides; it is pure, and it cannot fail.
@@ -18,6 +19,7 @@ pub mod charter;
 pub mod cli;
 pub mod config;
 pub mod decision_log;
+pub mod gateway;
 pub mod hold;
 pub mod message;
 pub mod milter;

@@ -5,12 +5,21 @@
 //! for everybody. Each rule of the ordered table in [`rules`] is one file of this room.
 
 pub mod attachments;
+pub mod authorization;
 pub mod calendar;
 pub mod copies;
+pub mod decision;
+pub mod facts;
 pub mod measures;
 pub mod petition;
 pub mod quota;
 pub mod rules;
+pub mod verdict;
+
+mod content;
+mod privacy;
+mod shape;
+mod traffic;
 
 use ipnet::IpNet;
 use jiff::civil::{Date, Time};
@@ -32,6 +41,8 @@ pub struct Charter {
     pub language: Language,
     /// Where local days, night windows and quota periods are counted.
     pub time_zone: TimeZone,
+    /// Whether the charter is enforced or on trial; rules may say otherwise for themselves.
+    pub mode: Mode,
     /// How far content may be read.
     pub inspection: Inspection,
     /// A shared (national) charter may name lists that a local charter also names; both apply, the stricter wins (am:4.1).
@@ -230,6 +241,20 @@ pub enum Proof {
         /// The domain that passed, aligned with From.
         domain: String,
     },
+}
+
+impl Proof {
+    /// The stable name of this kind of proof, as files and records write it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sasl(_) => "sasl",
+            Self::Network(_) => "network",
+            Self::Tls(_) => "tls",
+            Self::Dkim(_) => "dkim",
+            Self::AuthenticationResults { .. } => "authentication_results",
+        }
+    }
 }
 
 /// A mailbox that does not take mail as usual (am:3.2.1).

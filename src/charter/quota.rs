@@ -313,6 +313,7 @@ mod tests {
             title: "Charte".into(),
             language: Language::default(),
             time_zone: zone("Europe/Paris"),
+            mode: Mode::Enforce,
             inspection: Inspection::Content,
             shared: false,
             statistics: true,

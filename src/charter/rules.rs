@@ -56,6 +56,8 @@ pub(crate) use closed_list; // reason codes and finding details are closed lists
 closed_list! {
     /// The rules, in the order in which they are asked.
     RuleName {
+        /// The gateway itself can judge the message: within its limits, with its log and memory at hand.
+        Gateway = "gateway",
         /// A recipient's mailbox is deactivated.
         RecipientState = "recipient-state",
         /// The sender, the list or the charter is suspended, or the flood breaker is open.

@@ -3,13 +3,22 @@
 //! Exit codes are the same everywhere: 0 fine, 1 the command found something to complain of, 2 it could not work.
 
 pub mod check;
+mod clock;
+mod explain;
 pub mod log;
+mod serve;
 pub mod stop;
 
 use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use clock::now;
+
+/// Where the main configuration file is, unless a command is told otherwise.
+const CONFIG_FILE: &str = "/etc/charter-milter/charter-milter.toml";
 
 /// What a subcommand tells the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +50,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the daemon.
+    Serve(serve::Args),
     Check(check::Args),
-    /// The decision log: verify, prove, report, purge
+    /// Show what the charters say of a message.
+    Explain(explain::Args),
+    /// The decision log: verify, prove, report, purge.
     Log(log::Args),
     /// Suspend a sender, a list, a charter or all protected mail
     Stop(stop::Args),
@@ -55,6 +68,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(args) {
         Ok(cli) => match cli.command {
             Command::Check(args) => check::run(&args).into(),
+            Command::Serve(args) => serve::run(&args).into(),
+            Command::Explain(args) => explain::run(&args).into(),
             Command::Log(args) => log::run(args).into(),
             Command::Stop(args) => stop::run(&args).into(),
             Command::Resume(args) => stop::resume(&args).into(),
@@ -68,8 +83,33 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// The instant now.
-#[expect(clippy::disallowed_methods, reason = "this is the place where the clock is read")]
-fn now() -> jiff::Timestamp {
-    jiff::Timestamp::now()
+/// Shows the problems of a configuration on standard error, in colour on a terminal.
+fn complain(report: &crate::config::report::Report) {
+    let text = report.render(std::io::stderr().is_terminal());
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Says why a command could not work.
+fn say_error(error: &dyn std::error::Error) {
+    say(&error.to_string());
+}
+
+/// Says one line to the person at the terminal.
+fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "charter-milter: {text}");
+}
+
+/// From how many octets on a progress bar is worth its flicker.
+const PROGRESS_BYTES_MIN: u64 = 4 * 1024 * 1024;
+
+/// A progress bar over so many octets, on standard error when that is a terminal; invisible for short work.
+fn progress(bytes_total: u64) -> indicatif::ProgressBar {
+    if bytes_total < PROGRESS_BYTES_MIN || !std::io::stderr().is_terminal() {
+        return indicatif::ProgressBar::hidden();
+    }
+    let bar = indicatif::ProgressBar::new(bytes_total);
+    if let Ok(style) = indicatif::ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}") {
+        bar.set_style(style);
+    }
+    bar
 }

@@ -74,6 +74,16 @@ pub enum ListenAddress {
     Systemd(String),
 }
 
+impl std::fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Inet { host, port } => write!(f, "inet:{host}:{port}"),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
+        }
+    }
+}
+
 /// What is done for messages on a socket (a quarantine ends the milter chain, so a signer must come before it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Role {

@@ -23,6 +23,8 @@ pub struct Envelope {
     pub smtputf8: bool,
     /// The recipients, in order.
     pub recipients: Vec<Recipient>,
+    /// When MAIL FROM came in.
+    pub arrived: Option<jiff::Timestamp>,
     /// The MTA's queue id (macro `i`), once it is known.
     pub queue_id: Option<String>,
 }

@@ -6,6 +6,7 @@
 pub mod edits;
 pub mod notices;
 pub mod petition;
+pub mod replies;
 
 /// The language of a charter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]

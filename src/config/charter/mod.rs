@@ -82,13 +82,14 @@ impl<'r> Builder<'_, 'r> {
                 clause,
             })
         });
-        let recipients = recipients.collect();
+        let recipients: Vec<_> = recipients.collect();
         let domains: Vec<_> = head.domains.iter().map(|d| d.get_ref().0.clone()).collect();
         let charter = Charter {
             id: head.id.as_ref()?.get_ref().0.clone(),
             title: head.title.as_ref()?.get_ref().0.clone(),
             language: value(head.language.as_ref()),
             time_zone: head.timezone.as_ref()?.get_ref().clone(),
+            mode,
             inspection: value(head.inspection.as_ref()),
             shared: *head.shared.get_ref(),
             statistics: *head.statistics.get_ref(),
@@ -98,9 +99,12 @@ impl<'r> Builder<'_, 'r> {
             night_window,
             lists,
             senders,
+            // A mailbox with a state of its own concerns everybody's mail, also where there are no other rules for it.
+            general: general.or_else(|| {
+                (!recipients.is_empty()).then(|| General { exempt_networks: Vec::new(), rules: Rules::default() })
+            }),
             recipients,
             exemptions: exemptions.unwrap_or_default(),
-            general,
             clauses,
             digest,
         };

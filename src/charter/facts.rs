@@ -1,0 +1,190 @@
+//! The content of a message as the rules see it; what is costly or private is computed only when a rule asks for it.
+
+use std::cell::OnceCell;
+
+use super::authorization::From;
+use super::copies::{self, Fingerprint};
+use super::petition::{self, Pack, Report};
+use super::rules::Rules;
+use super::verdict::PartEvidence;
+use super::{Inspection, List};
+use crate::message::address::Address;
+use crate::message::attachments::{self, Attachment};
+use crate::message::headers::{self, FromDefect, Header};
+use crate::message::mime::Tree;
+use crate::message::subject;
+use crate::message::text::{self, Kind, Reading, Source};
+
+/// The content of one message.
+pub struct Content<'a> {
+    /// Octets as received, header included.
+    pub size_bytes: u64,
+    /// Who the header says it is from.
+    pub names: ContentNames,
+    /// The subject, decoded; empty when there is none.
+    pub subject: String,
+    /// The names of the fields that ask for a receipt.
+    pub receipt_fields: Vec<String>,
+    raw: &'a [u8],
+    header: &'a Header,
+    tree: &'a Tree,
+    pack: &'a Pack,
+    attachments: OnceCell<Vec<Attachment>>,
+    attachments_by_structure: OnceCell<Vec<Attachment>>,
+    reading: OnceCell<Reading>,
+}
+
+/// Who the header says a message is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentNames {
+    /// The From field.
+    pub from: From,
+    /// The Sender field, when there is one.
+    pub sender: Option<From>,
+}
+
+impl<'a> Content<'a> {
+    /// The facts of a message already taken apart. Nothing is decoded here but the header.
+    #[must_use]
+    pub fn new(raw: &'a [u8], header: &'a Header, tree: &'a Tree, pack: &'a Pack) -> Self {
+        let sender = match header.sender() {
+            Err(FromDefect::Missing) => None,
+            other => Some(named(other.map(|mailbox| mailbox.address))),
+        };
+        Self {
+            size_bytes: u64::try_from(raw.len()).unwrap_or(u64::MAX),
+            names: ContentNames { from: named(header.from().map(|mailbox| mailbox.address)), sender },
+            subject: header.subject().unwrap_or_default(),
+            receipt_fields: headers::receipt_requests(header).into_iter().map(str::to_owned).collect(),
+            raw,
+            header,
+            tree,
+            pack,
+            attachments: OnceCell::new(),
+            attachments_by_structure: OnceCell::new(),
+            reading: OnceCell::new(),
+        }
+    }
+
+    /// Whether there is a field of this name.
+    #[must_use]
+    pub fn has_field(&self, name: &str) -> bool {
+        self.header.first(name).is_some()
+    }
+
+    /// Whether the message answers mail of this list (cnrs:III.f): it is from the list itself, was written by an automatic
+    /// responder, or names the message it answers and still bears the list's tag or an identifier of the list's domain.
+    ///
+    /// A candidate who goes on from an earlier message of its own does not answer list mail: what it sent bore no tag yet.
+    #[must_use]
+    pub fn answers(&self, list: &List) -> bool {
+        let from_list = self.names.from.one().is_some_and(|from| *from == list.address || list.aliases.contains(from));
+        if from_list || self.header.is_auto_submitted() {
+            return true;
+        }
+        let answered = self.header.answered_ids();
+        let tagged =
+            list.rules.subject.as_ref().is_some_and(|rule| subject::is_tagged(&self.subject, &rule.settings.tag));
+        let of_list = |id: &String| {
+            id.trim_end_matches('>')
+                .rsplit_once('@')
+                .is_some_and(|(_, domain)| domain.eq_ignore_ascii_case(list.address.domain()))
+        };
+        !answered.is_empty() && (tagged || answered.iter().any(of_list))
+    }
+
+    /// Everything on which two mail programs could disagree.
+    #[must_use]
+    pub fn ambiguities(&self) -> Vec<PartEvidence> {
+        let found = self.tree.ambiguities().iter();
+        found.map(|ambiguity| PartEvidence { part: ambiguity.part.0, class: ambiguity.kind.as_str() }).collect()
+    }
+
+    /// Whether any part is signed.
+    #[must_use]
+    pub fn signed(&self) -> bool {
+        self.tree.is_signed()
+    }
+
+    /// Whether any part is encrypted.
+    #[must_use]
+    pub fn encrypted(&self) -> bool {
+        self.tree.is_encrypted()
+    }
+
+    /// The structure.
+    #[must_use]
+    pub fn tree(&self) -> &'a Tree {
+        self.tree
+    }
+
+    /// What is not the message's text. At inspection level `structure` (pm:5.a), and for exempt mail (am:4.5), no text is
+    /// looked into.
+    #[must_use]
+    pub fn attachments(&self, inspection: Inspection) -> &[Attachment] {
+        match inspection {
+            Inspection::Content => self.attachments.get_or_init(|| attachments::find(self.tree, self.raw)),
+            Inspection::Structure => {
+                self.attachments_by_structure.get_or_init(|| attachments::find_by_structure(self.tree, self.raw))
+            }
+        }
+    }
+
+    /// The names of the files inside an Outlook container.
+    #[must_use]
+    pub fn contents_of(&self, attachment: &Attachment) -> Vec<String> {
+        attachments::tnef_contents(self.tree, self.raw, attachment.part)
+    }
+
+    /// The text as a reader sees it. The first call decodes it.
+    #[must_use]
+    pub fn reading(&self) -> &Reading {
+        self.reading.get_or_init(|| {
+            let bodies = self.tree.text_bodies();
+            let texts: Vec<_> = bodies
+                .iter()
+                .filter_map(|&id| self.tree.part(id).map(|part| (part, self.tree.decode_text(self.raw, id))))
+                .collect();
+            let subject = Source { kind: Kind::Subject, text: &self.subject, part: crate::message::mime::PartId::ROOT };
+            let sources: Vec<Source<'_>> = std::iter::once(subject)
+                .chain(texts.iter().map(|(part, text)| Source { kind: kind_of(part), text, part: part.id }))
+                .collect();
+            text::read(&sources)
+        })
+    }
+
+    /// The signals of petitions and chain letters in it, weighed as these rules say.
+    #[must_use]
+    pub fn report(&self, rules: &Rules) -> Report {
+        let settings = petition::Settings {
+            petition: rules.petition.as_ref().map(|rule| &rule.settings),
+            chain_letter: rules.chain_letter.as_ref().map(|rule| &rule.settings),
+        };
+        petition::analyse(self.pack, self.reading(), &settings)
+    }
+
+    /// The fingerprint under which near-copies are found; `None` for a text too short to say anything.
+    #[must_use]
+    pub fn fingerprint(&self, key: &[u8; 32]) -> Option<Fingerprint> {
+        copies::fingerprint(key, self.reading())
+    }
+}
+
+fn kind_of(part: &crate::message::mime::Part) -> Kind {
+    if part.media_type.name == "text/html" {
+        Kind::Html
+    } else {
+        Kind::Plain {
+            flowed: part.media_type.parameter("format").is_some_and(|format| format.eq_ignore_ascii_case("flowed")),
+        }
+    }
+}
+
+fn named(mailbox: Result<Address, FromDefect>) -> From {
+    match mailbox {
+        Ok(address) => From::One(address),
+        Err(FromDefect::Missing) => From::Missing,
+        Err(FromDefect::SeveralFields | FromDefect::SeveralMailboxes | FromDefect::Group) => From::Several,
+        Err(FromDefect::Unreadable) => From::Unreadable,
+    }
+}

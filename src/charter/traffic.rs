@@ -1,0 +1,235 @@
+//! The rules that look at the outside of a message: recipients, suspensions, days, sender, number, size, hours.
+
+use super::authorization::{self, Names, Proven, Refusal};
+use super::calendar::{self, Days, Delivery, Position};
+use super::decision::{Addressed, Answer, Case};
+use super::quota::DemandSource;
+use super::rules::{Direction, IdentityRule, RecipientsRule, RefuseOrTag, SizeRule};
+use super::verdict::{Effect, Evidence, NotRun, ReasonCode};
+use super::{Clause, MailboxState, Mode, NightWindow, Period, Scope, Sender};
+use crate::message::edit::Edit;
+use crate::store::StopSubject;
+
+impl From<RefuseOrTag> for Effect {
+    fn from(action: RefuseOrTag) -> Self {
+        match action {
+            RefuseOrTag::Reject => Self::Reject,
+            RefuseOrTag::Tag => Self::Tag,
+        }
+    }
+}
+
+/// A hit that refuses or marks, as the charter chose.
+pub(super) fn refuse_or_tag(reason: ReasonCode, action: RefuseOrTag) -> Answer {
+    let answer = Answer::hit(reason, action.into());
+    match action {
+        RefuseOrTag::Reject => answer,
+        RefuseOrTag::Tag => Answer { edits: vec![mark(reason)], ..answer },
+    }
+}
+
+/// The header field that marks a message without refusing it.
+pub(super) fn mark(reason: ReasonCode) -> Edit {
+    Edit::MarkHeader { name: "X-Charter-Finding".to_owned(), value: reason.as_str().to_owned() }
+}
+
+/// Rule `recipient-state` (am:3.2.1): a deactivated mailbox refuses; a suspended one still takes mail.
+pub(super) fn recipient_state<'a>(case: &Case<'a>) -> (Option<&'a Clause>, Answer) {
+    let states = &case.charter.recipients;
+    if states.is_empty() {
+        return (None, Answer::not_run(NotRun::NotConfigured));
+    }
+    let addressed = |state: &&super::RecipientState| {
+        case.envelope.recipients.iter().any(|recipient| recipient.address.as_ref() == Some(&state.address))
+    };
+    let clause = states.first().map(|state| &state.clause);
+    match states.iter().filter(|state| state.state == MailboxState::Deactivated).find(addressed) {
+        Some(state) => (Some(&state.clause), Answer::hit(ReasonCode::RecipientDeactivated, Effect::Reject)),
+        None => (clause, Answer::miss()),
+    }
+}
+
+/// Rule `stop` (drancy:V.a, pm:6).
+pub(super) fn stop(case: &Case<'_>, sender: Option<&Sender>) -> Answer {
+    let concerns = |subject: &StopSubject| match subject {
+        StopSubject::Everything => true,
+        StopSubject::Charter(id) => *id == case.charter.id,
+        StopSubject::List(address) => case.list().is_some_and(|list| list.address == *address),
+        StopSubject::Mailbox(address) => {
+            case.envelope.sender.as_ref() == Some(address)
+                || case.content.is_some_and(|content| content.names.from.one() == Some(address))
+        }
+        StopSubject::Sender { charter, name } => {
+            *charter == case.charter.id && sender.is_some_and(|sender| sender.name == *name)
+        }
+    };
+    match case.state.stops.iter().find(|stop| concerns(&stop.subject)) {
+        Some(stop) => {
+            Answer::hit(ReasonCode::Stopped, Effect::Reject).because(Evidence::Reference(stop.reference.clone()))
+        }
+        None => Answer::miss(),
+    }
+}
+
+/// Rule `period` (cnrs:I.b): local days, both included.
+pub(super) fn period(case: &Case<'_>, period: Period) -> Answer {
+    match calendar::position(period, &case.charter.time_zone, case.now) {
+        Position::Open | Position::Never => Answer::miss(),
+        Position::NotOpen { .. } => {
+            Answer::hit(ReasonCode::PeriodNotOpen, Effect::Reject).because(Evidence::Day(period.opens))
+        }
+        Position::Closed { .. } => {
+            Answer::hit(ReasonCode::PeriodClosed, Effect::Reject).because(Evidence::Day(period.closes))
+        }
+    }
+}
+
+/// Rule `sender` (cnrs:I.a, pm:3): on the register, for this list, adhered, proven.
+pub(super) fn sender(case: &Case<'_>, registered: &Result<&Sender, Option<Refusal>>) -> Answer {
+    let sender = match registered {
+        Ok(sender) => *sender,
+        Err(None) => return Answer::not_run(NotRun::ContentNotSeen),
+        Err(Some(refusal)) => {
+            return Answer::hit(refusal.reason, Effect::Reject).because(refusal.evidence.clone());
+        }
+    };
+    let mailbox = match case.content {
+        Some(content) => content.names.from.one(),
+        None => case.envelope.sender.as_ref(),
+    };
+    match authorization::proven(sender, case.envelope, mailbox, &case.state.credentials, case.content.is_some()) {
+        Proven::By(proof) => Answer::miss().because(Evidence::Proof(proof)),
+        Proven::Open => Answer::not_run(NotRun::ContentNotSeen),
+        Proven::Unavailable => Answer::hit(ReasonCode::ProofUnavailable, Effect::Tempfail),
+        Proven::No => Answer::hit(ReasonCode::SenderNotProven, Effect::Reject),
+    }
+}
+
+/// Rule `identity` (am:5.1.e).
+pub(super) fn identity(case: &Case<'_>, rule: &IdentityRule, sender: Option<&Sender>) -> Answer {
+    let names = Names {
+        envelope: case.envelope,
+        from: case.content.map(|content| &content.names.from),
+        sender_field: case.content.and_then(|content| content.names.sender.as_ref()),
+    };
+    let disagreement = match (case.scope, sender) {
+        (Scope::List(_), Some(sender)) => authorization::disagreement(names, sender, rule.envelope, rule.login),
+        (Scope::List(_), None) if names.from.is_none() => None,
+        // The register does not know the sender, so there is nothing to agree with: `sender` has refused already.
+        (Scope::List(_), None) => return Answer::not_run(NotRun::AlreadyRefused),
+        (Scope::General(_), _) => authorization::general_disagreement(
+            names,
+            &case.charter.domains,
+            case.addressed.trusted_client,
+            rule.envelope,
+            rule.login,
+        ),
+    };
+    match (disagreement, names.from) {
+        (Some(reason), _) => refuse_or_tag(reason, rule.action),
+        (None, None) => Answer::not_run(NotRun::ContentNotSeen),
+        (None, Some(_)) => Answer::miss(),
+    }
+}
+
+/// Rule `reply` (cnrs:III.f): an answer to list mail does not go back to the list.
+pub(super) fn reply(case: &Case<'_>) -> Answer {
+    match case.content.zip(case.list()) {
+        Some((content, list)) if content.answers(list) => Answer::hit(ReasonCode::AnswersList, Effect::Reject),
+        _ => Answer::miss(),
+    }
+}
+
+/// The part of rule `recipients` that holds for every list: it stands alone in the envelope.
+pub(super) fn mixed(case: &Case<'_>) -> Option<Answer> {
+    let Addressed { elsewhere, total, .. } = case.addressed;
+    (case.list().is_some() && elsewhere > 0).then(|| {
+        Answer::hit(ReasonCode::RecipientsMixed, Effect::Reject)
+            .because(Evidence::Count { counted: u64::from(total), limit: 1 })
+    })
+}
+
+/// Rule `recipients` (am:5.1.a): not too many in one message. Those on the register are not concerned.
+pub(super) fn recipients(case: &Case<'_>, rule: &RecipientsRule) -> Answer {
+    let counted = u64::from(case.addressed.total);
+    match rule.per_message_max {
+        _ if case.addressed.trusted_client || on_register(case) => Answer::miss(),
+        Some(limit) if counted > u64::from(limit) => Answer::hit(ReasonCode::RecipientsTooMany, Effect::Reject)
+            .because(Evidence::Count { counted, limit: u64::from(limit) }),
+        _ if rule.per_span.is_some() => {
+            case.state.quota.answer(DemandSource::Recipients, ReasonCode::RecipientsExhausted)
+        }
+        _ => Answer::miss(),
+    }
+}
+
+fn on_register(case: &Case<'_>) -> bool {
+    let sender = case.envelope.sender.as_ref();
+    sender.is_some_and(|address| case.charter.senders.iter().any(|sender| sender.owns(address)))
+}
+
+/// Rule `size` (cnrs:III.a, drancy:III.1, am:5.1.b): the strictest limit that fits the direction.
+pub(super) fn size(case: &Case<'_>, rule: &SizeRule) -> Answer {
+    let bytes = match case.content {
+        Some(content) => content.size_bytes,
+        None => match case.envelope.declared_size_bytes {
+            Some(bytes) => bytes,
+            None => return Answer::not_run(NotRun::ContentNotSeen),
+        },
+    };
+    let mailbox = case.content.and_then(|content| content.names.from.one()).or(case.envelope.sender.as_ref());
+    let own = case
+        .charter
+        .senders
+        .iter()
+        .flat_map(|sender| &sender.mailboxes)
+        .filter(|own| Some(&own.address) == mailbox)
+        .flat_map(|own| &own.sizes);
+    let fits = |direction: Direction| match direction {
+        Direction::Any => true,
+        Direction::Internal => !case.addressed.outgoing,
+        Direction::Outgoing => case.addressed.outgoing,
+    };
+    let limit = own.chain(&rule.limits).filter(|limit| fits(limit.direction)).map(|limit| limit.bytes_max).min();
+    match limit {
+        Some(bytes_max) if bytes > bytes_max => {
+            Answer::hit(ReasonCode::TooLarge, Effect::Reject).because(Evidence::Size { bytes, bytes_max })
+        }
+        Some(bytes_max) => Answer::miss().because(Evidence::Size { bytes, bytes_max }),
+        None => Answer::miss(),
+    }
+}
+
+/// Rule `quota` (cnrs:III.a): the answer of the counters to the demand of this index.
+pub(super) fn quota(case: &Case<'_>, index: usize) -> Answer {
+    case.state.quota.answer(DemandSource::Quota(index), ReasonCode::QuotaExhausted)
+}
+
+/// Rule `night-window` (cnrs:III.b, cnrs:I.b): outside the window a message waits; what cannot leave before the period
+/// ends is refused on arrival.
+pub(super) fn night_window(case: &Case<'_>, window: &NightWindow, sender: Option<&Sender>) -> Answer {
+    let period = calendar::effective_period(case.charter, case.list(), sender);
+    // A period on trial must not keep mail from being delivered.
+    let days = match period.rule {
+        Some(rule) if rule.mode == Mode::Monitor => Days::Always,
+        _ => period.days,
+    };
+    let hold = |reason, from| Answer {
+        held_until: Some(from),
+        ..Answer::hit(reason, Effect::Hold).because(Evidence::Until(from))
+    };
+    match calendar::delivery(case.now, Some(window), days, &case.charter.time_zone) {
+        Delivery::Now if case.state.earlier_wait => hold(ReasonCode::WaitsItsTurn, case.now),
+        Delivery::Now => Answer::miss(),
+        Delivery::Held { from, .. } => hold(ReasonCode::OutsideWindow, from),
+        // The rule `period` has refused it already; said here too because the record shows each rule by itself.
+        Delivery::NotOpen { .. } => Answer::not_run(NotRun::AlreadyRefused),
+        Delivery::TooLate { .. } => {
+            let day = match days {
+                Days::During(period) => Evidence::Day(period.closes),
+                Days::Always | Days::Never => Evidence::None,
+            };
+            Answer::hit(ReasonCode::DeliveryImpossible, Effect::Reject).because(day)
+        }
+    }
+}

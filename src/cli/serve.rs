@@ -1,0 +1,264 @@
+//! `charter-milter serve`: the daemon. It opens what it needs, binds its sockets, and then waits for signals.
+//!
+//! SIGHUP reads the configuration again; one that has errors changes nothing. SIGTERM and SIGINT stop it gracefully:
+//! messages under way are finished, up to a deadline, and a last checkpoint is signed.
+
+mod sockets;
+mod upkeep;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Exit;
+use crate::cli::clock;
+use crate::config::Config;
+use crate::config::daemon::{Daemon, LogOutput};
+use crate::decision_log::record::{ConfigRecord, FileDigest};
+use crate::decision_log::{Journal, Options, Pseudonymizer, Record, Role};
+use crate::gateway::{Clock, Gateway, InForce, Memory, Parts};
+use crate::hold::ledger;
+use crate::milter::{self, meters};
+use crate::proof::dkim;
+use crate::store::sqlite::Sqlite;
+use sockets::Bound;
+
+/// How long a connection from the MTA may idle: above any MTA's own time-outs, which decide.
+const IDLE_MAX: Duration = Duration::from_secs(7200);
+
+/// Runs the daemon.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The main configuration file.
+    #[arg(long, short, value_name = "FILE", default_value = super::CONFIG_FILE)]
+    config: PathBuf,
+}
+
+/// Why the daemon did not start, or did not go on.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("cannot make the state directory {path}: {source}")]
+    State { path: PathBuf, source: std::io::Error },
+    #[error("cannot open the store in {path}: {source}")]
+    Store { path: PathBuf, source: crate::store::StoreError },
+    #[error("cannot open the ledger of held mail: {0}")]
+    Ledger(#[from] ledger::LedgerError),
+    #[error("cannot open the decision log in {path}: {source}")]
+    Log { path: PathBuf, source: crate::decision_log::JournalError },
+    #[error("cannot open the keys of the decision log: {0}")]
+    Keys(#[from] crate::decision_log::keys::KeyError),
+    #[error("cannot look up names for DKIM: {0}")]
+    Resolver(#[from] dkim::ResolverError),
+    #[error(transparent)]
+    Sockets(#[from] sockets::SocketError),
+    #[error("cannot serve metrics on {address}: {reason}")]
+    Metrics { address: std::net::SocketAddr, reason: String },
+    #[error("cannot start: {0}")]
+    Runtime(#[from] std::io::Error),
+}
+
+/// Runs the daemon until it is told to stop.
+#[must_use]
+pub fn run(args: &Args) -> Exit {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(report) => {
+            super::complain(&report);
+            return Exit::Failed;
+        }
+    };
+    start_logging(&config.daemon);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(serve(args, config))) {
+        Ok(()) => Exit::Fine,
+        Err(failure) => {
+            tracing::error!(%failure, "the daemon stops");
+            super::say_error(&failure);
+            Exit::Failed
+        }
+    }
+}
+
+fn start_logging(daemon: &Daemon) {
+    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let filter = EnvFilter::try_new(&daemon.log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let registry = tracing_subscriber::registry().with(filter);
+    let journald = match daemon.log.output {
+        LogOutput::Journald => tracing_journald::layer().ok(),
+        LogOutput::Stderr => None,
+    };
+    // Without a journal the messages go to standard error: better there than nowhere.
+    let started = match journald {
+        Some(layer) => registry.with(layer).try_init(),
+        None => registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).try_init(),
+    };
+    let _ = started;
+}
+
+async fn serve(args: &Args, config: Config) -> Result<(), Failure> {
+    let clock = clock::system();
+    let daemon = config.daemon.clone();
+    meters::serve(daemon.metrics).map_err(|(address, reason)| Failure::Metrics { address, reason })?;
+    let bound = sockets::bind(&daemon.listeners).await?;
+    let (in_force, watched) = watch::channel(Arc::new(InForce::new(config)));
+    let gateway = Arc::new(open(&daemon, watched, &clock)?);
+    announce(&gateway, "in-force", &in_force.borrow().clone()).await;
+    meters::config_loaded(clock());
+
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    for socket in bound {
+        tasks.spawn(serve_socket(
+            socket,
+            Arc::clone(&gateway),
+            daemon.limits.connections_max as usize,
+            stopped.clone(),
+        ));
+    }
+    tasks.spawn(upkeep::run(Arc::clone(&gateway), stopped));
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+
+    wait_for_signals(args, &gateway, &in_force).await?;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("stopping: messages under way are finished");
+    let _ = stop.send(true);
+    let deadline = daemon.limits.shutdown_deadline;
+    if tokio::time::timeout(deadline, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
+        tracing::warn!(?deadline, "some messages were still under way; their mail server will present them again");
+    }
+    Ok(())
+}
+
+/// Opens everything that must be there before the first message is judged.
+fn open(daemon: &Daemon, in_force: watch::Receiver<Arc<InForce>>, clock: &Clock) -> Result<Gateway, Failure> {
+    let state = &daemon.state;
+    make_private_directory(&state.0)?;
+    // The log first: it is what keeps a second daemon out of this directory.
+    let log = state.log();
+    let origin = log_origin();
+    let options = Options::new(log.clone(), &origin, Role::Keeper, clock());
+    let journal = Journal::open(&options).map_err(|source| Failure::Log { path: log.clone(), source })?;
+    let store = Sqlite::open(&state.0).map_err(|source| Failure::Store { path: state.0.clone(), source })?;
+    let memory = Memory {
+        store: Arc::new(store),
+        ledger: ledger::Writer::start(&state.ledger())?,
+        pseudonyms: Pseudonymizer::open(log)?,
+        copies_key: copies_key(&state.keys())?,
+    };
+    let dkim = dkim::Verifier::new(&daemon.dns.servers, daemon.dns.timeout)?;
+    Ok(Gateway::new(Parts { in_force, memory, dkim, journal, clock: Arc::clone(clock) }))
+}
+
+/// The key of the fingerprints, drawn when the daemon first starts.
+fn copies_key(directory: &Path) -> Result<[u8; 32], Failure> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = directory.join("copies.key");
+    let failed = |source| Failure::State { path: path.clone(), source };
+    make_private_directory(directory)?;
+    if let Some(key) = std::fs::read(&path).ok().and_then(|bytes| bytes.try_into().ok()) {
+        return Ok(key);
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| failed(std::io::Error::other(error.to_string())))?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
+    file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?;
+    Ok(key)
+}
+
+/// The name of the log in its checkpoints: the host's.
+fn log_origin() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-')).collect();
+    format!("{}/charter-milter", if host.is_empty() { "localhost" } else { &host })
+}
+
+fn make_private_directory(path: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| Failure::State { path: path.to_owned(), source })
+}
+
+async fn serve_socket(
+    socket: Bound,
+    gateway: Arc<Gateway>,
+    connections_max: usize,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let name = socket.name.clone();
+    let shutdown = async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    if let Err(error) = milter::serve(socket.socket, socket.role, gateway, connections_max, IDLE_MAX, shutdown).await {
+        tracing::error!(%error, socket = name, "a socket is no longer served");
+    }
+}
+
+/// Returns when the daemon is to stop; reloads meanwhile.
+async fn wait_for_signals(
+    args: &Args,
+    gateway: &Arc<Gateway>,
+    in_force: &watch::Sender<Arc<InForce>>,
+) -> Result<(), Failure> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => reload(args, gateway, in_force).await,
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    }
+}
+
+/// Reads the configuration again. Sockets and directories stay as they were; a file with errors changes nothing.
+async fn reload(args: &Args, gateway: &Arc<Gateway>, in_force: &watch::Sender<Arc<InForce>>) {
+    let path = args.config.clone();
+    let loaded = tokio::task::spawn_blocking(move || Config::load(&path)).await;
+    match loaded {
+        Ok(Ok(config)) => {
+            let fresh = Arc::new(InForce::new(config));
+            announce(gateway, "in-force", &fresh).await;
+            in_force.send_replace(fresh);
+            metrics::gauge!(meters::RELOAD_FAILED).set(0.0);
+            meters::config_loaded(gateway.now());
+            tracing::info!("the configuration was read again and is in force");
+        }
+        Ok(Err(report)) => {
+            metrics::gauge!(meters::RELOAD_FAILED).set(1.0);
+            for line in report.lines() {
+                tracing::error!(problem = line, "the configuration has errors; the old one stays in force");
+            }
+        }
+        Err(error) => {
+            metrics::gauge!(meters::RELOAD_FAILED).set(1.0);
+            tracing::error!(%error, "the configuration could not be read; the old one stays in force");
+        }
+    }
+}
+
+/// Puts the digest of every file in force into the log.
+async fn announce(gateway: &Gateway, result: &str, in_force: &InForce) {
+    let files = in_force.config.files.iter().map(|file| FileDigest {
+        name: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        sha256: file.sha256.clone(),
+    });
+    let record = ConfigRecord {
+        result: result.to_owned(),
+        digest: in_force.digest.clone(),
+        files: files.collect(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    if let Err(error) = gateway.note(Record::new(gateway.now(), record.into())).await {
+        tracing::error!(%error, "the decision log cannot be written; mail to protected lists is deferred");
+    }
+}

@@ -1,0 +1,266 @@
+//! Which charters a message falls under: the protected lists among its recipients, and the general rules.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::InForce;
+use crate::charter::decision::{Addressed, Case, State};
+use crate::charter::facts::Content;
+use crate::charter::rules::RuleName;
+use crate::charter::verdict::{Decision, Effect, Evidence, Finding, Outcome, ReasonCode, Ruling};
+use crate::charter::{Charter, List, MailboxState, Mode, Scope};
+use crate::config::daemon::Limits;
+use crate::message::address::{Address, candidates};
+use crate::message::envelope::{Envelope, Recipient};
+use crate::wording::Language;
+use crate::wording::replies::{self, Reply};
+
+/// A message that some rule concerns, with the configuration it is judged under from beginning to end.
+#[derive(Clone)]
+pub struct Matter {
+    pub(super) in_force: Arc<InForce>,
+    pub(super) places: Vec<Place>,
+    /// The reference of the decision, known to sender and auditor alike.
+    pub(super) reference: String,
+    /// When the message reached DATA.
+    pub(super) now: Timestamp,
+    /// A recipient has more readings than anybody would follow: nobody can say where it would go.
+    pub(super) unreadable_recipient: bool,
+    /// Recipients that are not one of the lists in `places`.
+    elsewhere: u32,
+}
+
+/// One scope of one charter.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub charter: Arc<Charter>,
+    /// The list's index in the charter; `None` for the general rules.
+    list: Option<usize>,
+    trusted_client: bool,
+}
+
+impl Place {
+    pub fn list(&self) -> Option<&List> {
+        self.list.and_then(|index| self.charter.lists.get(index))
+    }
+
+    pub fn scope(&self) -> Option<Scope<'_>> {
+        match self.list {
+            Some(index) => self.charter.lists.get(index).map(Scope::List),
+            None => self.charter.general.as_ref().map(Scope::General),
+        }
+    }
+}
+
+impl Matter {
+    /// Finds the rules that concern this envelope; `None` when there are none.
+    pub(super) fn find(
+        in_force: &Arc<InForce>,
+        envelope: &Envelope,
+        reference: impl FnOnce() -> String,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let mut matter = Self {
+            in_force: Arc::clone(in_force),
+            places: Vec::new(),
+            reference: String::new(),
+            now,
+            unreadable_recipient: false,
+            elsewhere: 0,
+        };
+        for recipient in &envelope.recipients {
+            matter.add_recipient(recipient);
+        }
+        for charter in &in_force.config.charters {
+            matter.add_general(charter, envelope);
+        }
+        if matter.places.is_empty() && !matter.unreadable_recipient {
+            return None;
+        }
+        matter.count_elsewhere(envelope);
+        matter.reference = reference();
+        Some(matter)
+    }
+
+    /// A recipient concerns a list when any reading of it that some mail server follows leads there.
+    fn add_recipient(&mut self, recipient: &Recipient) {
+        let Ok(readings) = candidates(&recipient.raw, &self.in_force.syntax) else {
+            self.unreadable_recipient = true;
+            return;
+        };
+        for (charter, list) in readings.iter().flat_map(|reading| self.in_force.config.lists(reading)) {
+            let index = charter.lists.iter().position(|other| other.address == list.address);
+            let known = self.places.iter().any(|place| place.charter.id == charter.id && place.list == index);
+            if !known {
+                self.places.push(Place { charter: Arc::clone(charter), list: index, trusted_client: false });
+            }
+        }
+    }
+
+    /// Recipients beside the one list a message may go to: other lists, and everybody else.
+    fn count_elsewhere(&mut self, envelope: &Envelope) {
+        let Some(Scope::List(list)) = self.places.first().and_then(Place::scope) else { return };
+        let is_list = |address: &Address| *address == list.address || list.aliases.contains(address);
+        let leads_there = |recipient: &&Recipient| {
+            candidates(&recipient.raw, &self.in_force.syntax).is_ok_and(|readings| readings.iter().any(is_list))
+        };
+        let there = envelope.recipients.iter().filter(leads_there).count();
+        self.elsewhere = u32::try_from(envelope.recipients.len().saturating_sub(there)).unwrap_or(u32::MAX);
+    }
+
+    fn add_general(&mut self, charter: &Arc<Charter>, envelope: &Envelope) {
+        let Some(general) = &charter.general else { return };
+        // The charter's own lists have rules of their own; a shared charter's general rules hold beside another's.
+        if self.places.iter().any(|place| place.charter.id == charter.id) {
+            return;
+        }
+        let trusted_client = envelope
+            .client_address
+            .is_some_and(|client| general.exempt_networks.iter().any(|network| network.contains(&client)));
+        let ours = |address: &Address| charter.domains.iter().any(|domain| domain == address.domain());
+        let from_here = envelope.sasl_login.is_some() || envelope.sender.as_ref().is_some_and(ours);
+        // From can claim one of our mailboxes whatever the envelope says (am:5.1.e): only the header tells.
+        let header_tells = general.rules.identity.is_some();
+        if deactivated(charter, envelope) || (!trusted_client && (from_here || header_tells)) {
+            self.places.push(Place { charter: Arc::clone(charter), list: None, trusted_client });
+        }
+    }
+
+    /// Whether the header shows that no rule concerns the message after all: it only came this far because From might
+    /// have claimed a mailbox of the organisation.
+    #[must_use]
+    pub fn ends_with_header(&self, envelope: &Envelope, header: &[u8]) -> bool {
+        if self.concerns_list() || self.unreadable_recipient {
+            return false;
+        }
+        let header = crate::message::headers::Header::parse(header);
+        let claims = |domains: &[String]| {
+            let ours = |address: &Address| domains.iter().any(|domain| domain == address.domain());
+            envelope.sasl_login.is_some()
+                || envelope.sender.as_ref().is_some_and(ours)
+                || header.addresses("From").iter().any(ours)
+        };
+        !self.places.iter().any(|place| claims(&place.charter.domains))
+    }
+
+    /// What one place is asked about this message.
+    pub(super) fn case<'a>(
+        &'a self,
+        place: &'a Place,
+        envelope: &'a Envelope,
+        content: Option<&'a Content<'a>>,
+        state: &'a State,
+    ) -> Option<Case<'a>> {
+        let inside = |address: &Address| place.charter.domains.iter().any(|domain| domain == address.domain());
+        let outgoing = envelope.recipients.iter().any(|recipient| !recipient.address.as_ref().is_some_and(inside));
+        let addressed = Addressed {
+            elsewhere: self.elsewhere,
+            total: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
+            outgoing,
+            trusted_client: place.trusted_client,
+        };
+        Some(Case {
+            charter: &place.charter,
+            scope: place.scope()?,
+            envelope,
+            addressed,
+            content,
+            state,
+            reference: &self.reference,
+            now: self.now,
+        })
+    }
+
+    /// Leaves only the charters for which a mailbox among the recipients is deactivated (am:3.2.1).
+    pub(super) fn keep_deactivated(&mut self, envelope: &Envelope) {
+        self.places.retain(|place| deactivated(&place.charter, envelope));
+        self.unreadable_recipient = false;
+    }
+
+    /// Whether no charter is concerned.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// A decision that lies in the gateway and not in a charter; every scope concerned gets it.
+    pub(super) fn fault(&self, reason: ReasonCode, evidence: &Evidence) -> Decision {
+        let effect = if replies::codes(reason).0.starts_with('4') { Effect::Tempfail } else { Effect::Reject };
+        let rulings = self.places.iter().map(|place| Ruling {
+            charter: place.charter.id.clone(),
+            list: place.list().map(|list| list.address.to_string()),
+            sender: None,
+            proof: None,
+            findings: vec![Finding {
+                rule: RuleName::Gateway,
+                clause: None,
+                mode: Mode::Enforce,
+                outcome: Outcome::Hit { reason, effect },
+                evidence: evidence.clone(),
+            }],
+            edits: Vec::new(),
+            held_until: None,
+        });
+        Decision { rulings: rulings.collect() }
+    }
+
+    /// The reply to a message that is refused, in the language of the charter that refuses it.
+    pub(super) fn reply(&self, decision: &Decision, envelope: &Envelope, reference: &str, reasons: &[String]) -> Reply {
+        let Some((ruling, finding)) = decision.leading() else {
+            return replies::later(self.language(), reference).plain(envelope.smtputf8);
+        };
+        let place = self.places.iter().find(|place| place.charter.id == ruling.charter);
+        let language = place.map(|place| place.charter.language).unwrap_or_default();
+        let size = place.and_then(Place::scope).and_then(|scope| scope.rules().size.as_ref());
+        let advice = size.filter(|_| finding.rule == RuleName::Size).and_then(|rule| rule.settings.advice.as_deref());
+        let contest = place.and_then(|place| place.charter.contest.as_deref());
+        let notes = replies::Footnotes { contest, advice, reference, reasons };
+        replies::refusal(language, finding, ruling, notes).plain(envelope.smtputf8)
+    }
+
+    /// The local day, as the charter's language writes it.
+    pub(super) fn day_in_words(&self) -> String {
+        let zone = self.places.first().map(|place| place.charter.time_zone.clone()).unwrap_or(jiff::tz::TimeZone::UTC);
+        let format = match self.language() {
+            Language::French => "%d/%m/%Y",
+            Language::English => "%Y-%m-%d",
+        };
+        self.now.to_zoned(zone).strftime(format).to_string()
+    }
+
+    /// The reason of a quarantine, which the mail server shows its operator; no content, no address.
+    pub(super) fn hold_reason(&self, reference: &str) -> String {
+        let charter = self.places.first().map_or("", |place| place.charter.id.as_str());
+        format!("charter-milter: {charter} {reference}")
+    }
+
+    /// Whether a list's charter is enforced, and the message therefore carries our reference.
+    pub(super) fn enforces_list(&self) -> bool {
+        self.places.iter().any(|place| place.list.is_some() && place.charter.mode == Mode::Enforce)
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.in_force.config.daemon.limits
+    }
+
+    /// The language of the first charter concerned.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        self.places.first().map(|place| place.charter.language).unwrap_or_default()
+    }
+
+    /// Whether a protected list is concerned, and not only general rules.
+    #[must_use]
+    pub fn concerns_list(&self) -> bool {
+        self.places.iter().any(|place| place.list.is_some())
+    }
+}
+
+/// Whether a recipient's mailbox is deactivated (am:3.2.1).
+fn deactivated(charter: &Charter, envelope: &Envelope) -> bool {
+    let states = || charter.recipients.iter().filter(|state| state.state == MailboxState::Deactivated);
+    let addresses = envelope.recipients.iter().filter_map(|recipient| recipient.address.as_ref());
+    addresses.into_iter().any(|address| states().any(|state| state.address == *address))
+}

@@ -1,0 +1,475 @@
+//! What happens to one message, from its envelope to the effects on it, without a word of protocol.
+//!
+//! The daemon and `explain` walk the same way: [`Matter`] finds the rules that concern the message, [`deliberation`]
+//! gathers facts and decides, [`Gateway`] makes the decision durable before anybody hears of it. Any error on the way
+//! answers "try again later" for mail to a protected list: never accept, never discard.
+
+mod budget;
+mod deliberation;
+mod explain;
+mod in_force;
+mod matter;
+mod memory;
+mod pending;
+mod record;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+pub use budget::{Budget, Permit};
+pub use deliberation::{Deliberation, Sources};
+pub use explain::{Explained, explain};
+pub use in_force::InForce;
+pub use matter::Matter;
+pub use memory::{Memory, Trouble};
+
+use crate::charter::verdict::{Decision, Evidence, ReasonCode, Verdict};
+use crate::config::daemon::Role;
+use crate::decision_log::notary::Published;
+use crate::decision_log::{Journal, Record};
+use crate::message::address::Address;
+use crate::message::edit::{Edited, notify};
+use crate::message::envelope::{Envelope, Recipient};
+use crate::message::headers::HeaderEdit;
+use crate::milter::meters;
+use crate::proof::dkim;
+use crate::store::ReservationId;
+use crate::wording::replies::{self, Reply};
+use pending::{Decided, Pending};
+use record::{Stage, Writing};
+
+/// The header field that carries the reference of the decision.
+pub const REFERENCE_FIELD: &str = "X-Charter-Reference";
+
+/// Crockford's base 32: no letter that looks like a digit.
+const REFERENCE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// Reads the clock; the real one in the daemon, a set one in tests.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What becomes of a message.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It passes untouched.
+    Pass,
+    /// It is refused, for now or for good.
+    Refuse(Reply),
+    /// It passes with these effects.
+    Deliver(Box<Effects>),
+}
+
+/// A ruling for the protocol: what to tell the MTA, and what to settle once it has been told.
+#[derive(Debug)]
+pub struct Ruled {
+    /// What becomes of the message.
+    pub outcome: Outcome,
+    /// What was reserved for it.
+    pub settlement: Option<Settlement>,
+}
+
+/// What is to be done to a message, in the order of the fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Edits of the header, in order.
+    pub header_edits: Vec<HeaderEdit>,
+    /// The new envelope sender.
+    pub return_path: Option<Address>,
+    /// Recipients whose parameters change.
+    pub recipients: Vec<RecipientReplacement>,
+    /// The new body.
+    pub body: Option<Vec<u8>>,
+    /// Hold the message, for this reason.
+    pub quarantine: Option<String>,
+}
+
+/// A recipient that is deleted and added again with other parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecipientReplacement {
+    /// The path as the client wrote it.
+    pub raw: String,
+    /// The ESMTP parameters it shall have.
+    pub parameters: Vec<String>,
+}
+
+/// What was reserved for a message and is confirmed or given back when its fate is known.
+#[derive(Debug)]
+pub struct Settlement {
+    reservation: ReservationId,
+}
+
+impl Ruled {
+    /// No rule concerns it.
+    #[must_use]
+    pub fn pass() -> Self {
+        Self { outcome: Outcome::Pass, settlement: None }
+    }
+
+    /// Refused with this reply.
+    #[must_use]
+    pub fn refuse(reply: Reply) -> Self {
+        Self { outcome: Outcome::Refuse(reply), settlement: None }
+    }
+}
+
+/// The gateway of one daemon.
+pub struct Gateway {
+    parts: Parts,
+    budget: Budget,
+    pending: Pending,
+}
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// The configuration in force, replaced on reload.
+    pub in_force: watch::Receiver<Arc<InForce>>,
+    /// What is remembered of other messages.
+    pub memory: Memory,
+    /// Verification of DKIM signatures.
+    pub dkim: dkim::Verifier,
+    /// The decision log.
+    pub journal: Journal,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl Gateway {
+    /// Puts a gateway together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let memory_bytes = parts.in_force.borrow().config.daemon.limits.memory_bytes_max;
+        Self {
+            budget: Budget::new(usize::try_from(memory_bytes).unwrap_or(usize::MAX)),
+            pending: Pending::default(),
+            parts,
+        }
+    }
+
+    /// The configuration in force now.
+    #[must_use]
+    pub fn in_force(&self) -> Arc<InForce> {
+        Arc::clone(&self.parts.in_force.borrow())
+    }
+
+    /// The memory budget.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.parts.clock)()
+    }
+
+    /// Finds the rules that concern a message; `None` when none does.
+    #[must_use]
+    pub fn take_up(&self, envelope: &Envelope) -> Option<Matter> {
+        let matter = Matter::find(&self.in_force(), envelope, new_reference, self.now());
+        if matter.is_none() {
+            metrics::counter!(meters::UNCONCERNED).increment(1);
+        }
+        matter
+    }
+
+    /// The reply to a recipient whose mailbox is deactivated (am:3.2.1), when RCPT can be answered.
+    pub async fn refuses_recipient(&self, envelope: &Envelope, recipient: &Recipient) -> Option<Reply> {
+        let in_force = self.in_force();
+        if !in_force.has_deactivated_mailboxes {
+            return None;
+        }
+        let alone = Envelope { recipients: vec![recipient.clone()], ..envelope.clone() };
+        let mut matter = Matter::find(&in_force, &alone, new_reference, self.now())?;
+        matter.keep_deactivated(&alone);
+        if matter.is_empty() {
+            return None;
+        }
+        self.judge_envelope(&matter, &alone).await
+    }
+
+    /// Asks the rules that need the envelope alone; the reply when they refuse.
+    pub async fn judge_envelope(&self, matter: &Matter, envelope: &Envelope) -> Option<Reply> {
+        if matter.unreadable_recipient {
+            return Some(
+                self.refuse_for(matter, envelope, ReasonCode::OverLimit, Evidence::Limit("recipient-routes")).await,
+            );
+        }
+        if envelope.recipients.len() > matter.limits().recipients_max as usize && matter.concerns_list() {
+            return Some(self.refuse_for(matter, envelope, ReasonCode::OverLimit, Evidence::Limit("recipients")).await);
+        }
+        let decision = match deliberation::envelope(matter, envelope, self.sources()).await {
+            Ok(decision) => decision,
+            Err(trouble) => return Some(self.trouble(matter, envelope, &trouble).await),
+        };
+        if !decision.verdict().refuses() {
+            return None;
+        }
+        let writing = Writing {
+            matter,
+            envelope,
+            decision: &decision,
+            deliberation: None,
+            stage: Stage::Envelope,
+            edits: Vec::new(),
+        };
+        Some(self.refuse(&writing, &[]).await)
+    }
+
+    /// Refuses a message for a reason that lies in the gateway, not in a charter; recorded like every refusal.
+    pub async fn refuse_for(
+        &self,
+        matter: &Matter,
+        envelope: &Envelope,
+        reason: ReasonCode,
+        evidence: Evidence,
+    ) -> Reply {
+        let decision = matter.fault(reason, &evidence);
+        let writing = Writing {
+            matter,
+            envelope,
+            decision: &decision,
+            deliberation: None,
+            stage: Stage::Envelope,
+            edits: Vec::new(),
+        };
+        self.refuse(&writing, &[]).await
+    }
+
+    /// Decides about a message, makes the decision durable, and says what is to be done. A panic or a deadline that
+    /// passes answers "try again later".
+    pub async fn judge(
+        self: &Arc<Self>,
+        matter: Matter,
+        envelope: Envelope,
+        raw: Vec<u8>,
+        permit: Option<Permit>,
+        role: Role,
+    ) -> Ruled {
+        let deadline = matter.limits().callback_deadline;
+        let (gateway, for_faults) = (Arc::clone(self), (matter.clone(), envelope.clone()));
+        let started = std::time::Instant::now();
+        // A task of its own: a panic in it is an answer here, and not the silent end of the session.
+        let mut task = tokio::spawn(async move {
+            let ruled = gateway.rule(&matter, &envelope, raw, role).await;
+            drop(permit);
+            ruled
+        });
+        let reason = match tokio::time::timeout(deadline, &mut task).await {
+            Ok(Ok(ruled)) => {
+                metrics::histogram!(meters::DECISION_SECONDS).record(started.elapsed());
+                return ruled;
+            }
+            Ok(Err(panic)) => {
+                tracing::error!(%panic, "the decision failed; the message is deferred. Please report this as a defect");
+                ReasonCode::InternalFault
+            }
+            Err(_) => {
+                task.abort();
+                tracing::error!(?deadline, "the decision took too long; the message is deferred");
+                ReasonCode::DeadlinePassed
+            }
+        };
+        let (matter, envelope) = for_faults;
+        Ruled::refuse(self.refuse_for(&matter, &envelope, reason, Evidence::None).await)
+    }
+
+    async fn rule(&self, matter: &Matter, envelope: &Envelope, raw: Vec<u8>, role: Role) -> Ruled {
+        let mut deliberation = match deliberation::content(matter, envelope, &raw, self.sources()).await {
+            Ok(deliberation) => deliberation,
+            Err(trouble) => return Ruled::refuse(self.trouble(matter, envelope, &trouble).await),
+        };
+        // What goes on needs the edited copy only; ten large messages at once must not be kept twice.
+        drop(raw);
+        let settlement = deliberation.reservation.take().map(|reservation| Settlement { reservation });
+        let edits = deliberation.edited.as_ref().map(Edited::made).unwrap_or_default();
+        let writing = Writing {
+            matter,
+            envelope,
+            decision: &deliberation.decision,
+            deliberation: Some(&deliberation),
+            stage: Stage::Content,
+            edits,
+        };
+        if deliberation.decision.verdict().refuses() {
+            let reply = self.refuse(&writing, &deliberation.reasons).await;
+            return Ruled { outcome: Outcome::Refuse(reply), settlement };
+        }
+        let outcome = match self.commit(&writing).await {
+            Ok(reference) => self.deliver(matter, envelope, deliberation, &reference, role),
+            Err(trouble) => Outcome::Refuse(self.trouble(matter, envelope, &trouble).await),
+        };
+        Ruled { outcome, settlement }
+    }
+
+    /// Makes a decision durable: the log first, then the ledger for mail that is held.
+    async fn commit(&self, writing: &Writing<'_>) -> Result<String, Trouble> {
+        let reference = self.append(writing).await?;
+        if writing.decision.verdict() == Verdict::Hold {
+            let held = writing.held(&reference, &self.parts.memory)?;
+            self.parts.memory.ledger.enter(held).await?;
+        }
+        count(writing.decision);
+        Ok(reference)
+    }
+
+    async fn append(&self, writing: &Writing<'_>) -> Result<String, Trouble> {
+        let record = writing.record(&self.parts.memory.pseudonyms)?;
+        let reference = self.parts.journal.append(Record::new(writing.matter.now, record.into())).await?;
+        Ok(reference.to_string())
+    }
+
+    fn deliver(
+        &self,
+        matter: &Matter,
+        envelope: &Envelope,
+        deliberation: Deliberation,
+        reference: &str,
+        role: Role,
+    ) -> Outcome {
+        let hold = (deliberation.decision.verdict() == Verdict::Hold).then(|| matter.hold_reason(reference));
+        let mut effects = deliberation.edited.map(|edited| Effects::new(edited, envelope)).unwrap_or_default();
+        if matter.enforces_list() {
+            effects.header_edits.extend(reference_edits(deliberation.references_found, reference));
+        }
+        match role {
+            Role::Edit => {
+                let decided = hold.map_or(Decided::Pass, Decided::Hold);
+                if let Some(queue_id) = &envelope.queue_id {
+                    self.pending.put(queue_id.clone(), decided, matter.now);
+                }
+            }
+            Role::Full | Role::Hold => effects.quarantine = hold,
+        }
+        if effects == Effects::default() { Outcome::Pass } else { Outcome::Deliver(Box::new(effects)) }
+    }
+
+    /// On the second socket of two: finds the decision that the first one made.
+    pub async fn recall(&self, matter: &Matter, envelope: &Envelope) -> Ruled {
+        let decided = envelope.queue_id.as_ref().and_then(|id| self.pending.take(id, self.now()));
+        match decided {
+            Some(Decided::Pass) => Ruled::pass(),
+            Some(Decided::Hold(reason)) => {
+                let effects = Effects { quarantine: Some(reason), ..Effects::default() };
+                Ruled { outcome: Outcome::Deliver(Box::new(effects)), settlement: None }
+            }
+            None if matter.concerns_list() => {
+                Ruled::refuse(self.refuse_for(matter, envelope, ReasonCode::Undecided, Evidence::None).await)
+            }
+            None => Ruled::pass(),
+        }
+    }
+
+    /// Keeps what was reserved when the message was let through, gives it back otherwise.
+    pub async fn settle(&self, settlement: Settlement, delivered: bool) {
+        if let Err(trouble) = self.parts.memory.settle(settlement.reservation, delivered).await {
+            // The reservation expires by itself; a confirmed place that is not kept costs the charter, not the sender.
+            tracing::error!(%trouble, delivered, "a quota could not be settled");
+        }
+    }
+
+    /// Appends a record that is about no message.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn note(&self, record: Record) -> Result<(), Trouble> {
+        self.parts.journal.append(record).await?;
+        Ok(())
+    }
+
+    /// What the log does by the clock; returns the checkpoints signed. Shows whether what failed works again.
+    pub async fn tick(&self, open_windows: &[String]) -> Vec<Published> {
+        match self.parts.journal.tick(self.now(), open_windows).await {
+            Ok(published) => {
+                metrics::gauge!(meters::UNWRITABLE, "writer" => "log").set(0.0);
+                published
+            }
+            Err(error) => {
+                self.alarm(&Trouble::Log(error));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Records a refusal and words the reply. A refusal that cannot be recorded becomes "try again later".
+    async fn refuse(&self, writing: &Writing<'_>, reasons: &[String]) -> Reply {
+        match self.append(writing).await {
+            Ok(reference) => {
+                count(writing.decision);
+                writing.matter.reply(writing.decision, writing.envelope, &reference, reasons)
+            }
+            Err(trouble) => {
+                self.alarm(&trouble);
+                replies::later(writing.matter.language(), "").plain(writing.envelope.smtputf8)
+            }
+        }
+    }
+
+    /// Something the gateway needs failed: the operator is told what, the sender only when to come back.
+    async fn trouble(&self, matter: &Matter, envelope: &Envelope, trouble: &Trouble) -> Reply {
+        self.alarm(trouble);
+        self.refuse_for(matter, envelope, trouble.reason(), Evidence::None).await
+    }
+
+    fn alarm(&self, trouble: &Trouble) {
+        if let Some(writer) = trouble.writer() {
+            metrics::gauge!(meters::UNWRITABLE, "writer" => writer).set(1.0);
+        }
+        tracing::error!(%trouble, "mail to protected lists is deferred (451) until this is mended");
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        Sources { memory: Some(&self.parts.memory), dkim: Some(&self.parts.dkim) }
+    }
+}
+
+impl Effects {
+    fn new(edited: Edited, envelope: &Envelope) -> Self {
+        let asking = envelope.recipients.iter().filter(|_| edited.envelope.neutralise_notify);
+        let recipients = asking.filter_map(|recipient| {
+            let parameters = notify::neutralised(&recipient.parameters)?;
+            Some(RecipientReplacement { raw: recipient.raw.clone(), parameters })
+        });
+        Self {
+            recipients: recipients.collect(),
+            header_edits: edited.header_edits,
+            return_path: edited.envelope.return_path,
+            body: edited.body,
+            quarantine: None,
+        }
+    }
+}
+
+/// The reference goes into the header in place of any that came with the message.
+fn reference_edits(found: u32, reference: &str) -> Vec<HeaderEdit> {
+    let stale = (1..=found).rev().map(|index| HeaderEdit::Delete { name: REFERENCE_FIELD.to_owned(), index });
+    let value = format!(" {reference}").into_bytes();
+    stale.chain([HeaderEdit::Append { name: REFERENCE_FIELD.to_owned(), value }]).collect()
+}
+
+fn count(decision: &Decision) {
+    metrics::counter!(meters::DECISIONS, "verdict" => decision.verdict().as_str()).increment(1);
+    if decision.verdict().refuses() {
+        let reason = decision.leading().and_then(|(_, finding)| finding.reason()).unwrap_or(ReasonCode::InternalFault);
+        metrics::counter!(meters::REFUSALS, "reason" => reason.as_str()).increment(1);
+    }
+}
+
+/// A reference that nobody can guess and anybody can read over the telephone: 50 bits, in groups of five characters.
+fn new_reference() -> String {
+    let mut octets = [0; 8];
+    // Without random octets the reference is the same for all; the record is found by its Message-ID all the same.
+    let _ = getrandom::fill(&mut octets);
+    let mut bits = u64::from_be_bytes(octets);
+    let mut text = String::with_capacity(11);
+    for position in 0..10 {
+        if position == 5 {
+            text.push('-');
+        }
+        let index = usize::try_from(bits & 31).unwrap_or(0);
+        text.push(char::from(REFERENCE_ALPHABET.get(index).copied().unwrap_or(b'0')));
+        bits >>= 5;
+    }
+    text
+}
