@@ -7,6 +7,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod charters;
+mod check;
 mod config;
 mod differential;
 mod golden;
