@@ -5,7 +5,7 @@
 //! sets them, so that a charter cannot claim to keep a clause and not do it.
 
 use super::rules::{RuleName, Rules, closed_list};
-use super::{Charter, Clause, Inspection, ReleaseOrder};
+use super::{Charter, Clause, Inspection, Mode, ReleaseOrder};
 
 closed_list! {
     /// What keeps a clause besides rules.
@@ -94,7 +94,7 @@ impl Keeper {
     pub fn in_force(self, charter: &Charter) -> bool {
         match self {
             Self::Rule(RuleName::Stop) => true,
-            Self::Rule(rule) => charter.quoted_clauses().iter().any(|(name, _)| *name == rule),
+            Self::Rule(rule) => charter.quoted_clauses().iter().any(|quoted| quoted.rule == rule),
             Self::Measure(measure) => measure.in_force(charter),
         }
     }
@@ -133,14 +133,31 @@ impl Measure {
     }
 }
 
+/// A clause quoted by a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Quoted<'c> {
+    /// The rule.
+    pub rule: RuleName,
+    /// The clause.
+    pub clause: &'c Clause,
+    /// The rule acts, and does not only record.
+    pub enforced: bool,
+}
+
+impl<'c> Quoted<'c> {
+    fn new(rule: RuleName, clause: &'c Clause, mode: Mode) -> Self {
+        Self { rule, clause, enforced: mode == Mode::Enforce }
+    }
+}
+
 impl Rules {
     /// Every clause that these rules quote, with the rule that does.
     #[must_use]
-    pub fn clauses(&self) -> Vec<(RuleName, &Clause)> {
+    pub fn clauses(&self) -> Vec<Quoted<'_>> {
         let mut quoted = Vec::new();
         macro_rules! quote {
             ($($field:ident => $name:ident),+ $(,)?) => {
-                $(quoted.extend(self.$field.iter().map(|rule| (RuleName::$name, &rule.clause)));)+
+                $(quoted.extend(self.$field.iter().map(|rule| Quoted::new(RuleName::$name, &rule.clause, rule.mode)));)+
             };
         }
         quote!(
@@ -150,21 +167,26 @@ impl Rules {
             subject => Subject, list_headers => ListHeaders, reply_to => ReplyTo, return_path => ReturnPath,
             banner => Banner, disclaimer => Disclaimer,
         );
-        let adherence = self.sender.iter().filter_map(|rule| rule.settings.adherence_clause.as_ref());
-        quoted.extend(adherence.map(|clause| (RuleName::Sender, clause)));
+        quoted.extend(self.sender.iter().filter_map(|rule| {
+            let clause = rule.settings.adherence_clause.as_ref()?;
+            Some(Quoted::new(RuleName::Sender, clause, rule.mode))
+        }));
         quoted
     }
 }
 
 impl Charter {
-    /// Every clause that a setting or rule of the charter quotes, with the rule that it belongs to.
+    /// Every clause that a setting or rule of the charter quotes, with the rule that it belongs to; each pair once, or
+    /// twice where the rule acts for some lists and only records for others.
     #[must_use]
-    pub fn quoted_clauses(&self) -> Vec<(RuleName, &Clause)> {
+    pub fn quoted_clauses(&self) -> Vec<Quoted<'_>> {
         let mut quoted = Vec::new();
         let periods = self.period.iter().chain(self.lists.iter().filter_map(|list| list.period.as_ref()));
-        quoted.extend(periods.map(|period| (RuleName::Period, &period.clause)));
-        quoted.extend(self.night_window.iter().map(|window| (RuleName::NightWindow, &window.clause)));
-        quoted.extend(self.recipients.iter().map(|recipient| (RuleName::RecipientState, &recipient.clause)));
+        quoted.extend(periods.map(|period| Quoted::new(RuleName::Period, &period.clause, period.mode)));
+        let window = self.night_window.iter();
+        quoted.extend(window.map(|window| Quoted::new(RuleName::NightWindow, &window.clause, window.mode)));
+        let recipients = self.recipients.iter();
+        quoted.extend(recipients.map(|r| Quoted::new(RuleName::RecipientState, &r.clause, Mode::Enforce)));
         quoted.extend(self.lists.iter().flat_map(|list| list.rules.clauses()));
         quoted.extend(self.general.iter().flat_map(|general| general.rules.clauses()));
         quoted.sort_unstable();

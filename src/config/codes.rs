@@ -128,6 +128,8 @@ closed_list! {
         SenderRuleMissing = "E061-sender-rule-missing",
         /// Mailboxes have size limits of their own, and no rule `size` says under which clause. `size = { clause = "…" }` will do.
         SizeRuleMissing = "E062-size-rule-missing",
+        /// The field would be empty: set what fills it in (`contest` in `[charter]`, `unsubscribe` or `help` in `list_headers`).
+        EmptyField = "E063-empty-field",
         /// No rule or measure enforces the clause, and it is not marked `organisational = true`.
         ClauseNotEnforced = "W101-clause-not-enforced",
         /// The charter asks for adherence, and no day is recorded for this sender: all its mail will be refused.
@@ -148,6 +150,10 @@ closed_list! {
         RuleNeverRuns = "W109-rule-never-runs",
         /// Nobody outside receives the checkpoints of the decision log, so nobody could tell that it was rewritten.
         NoAuditors = "W110-no-auditors",
+        /// The list has a return path, and no rule `return_path` that would use it: failures go to the sender.
+        ReturnPathUnused = "W111-return-path-unused",
+        /// Two senders of one list have a login or a certificate in common, so each can write under the other's name.
+        SharedProof = "W112-shared-proof",
     }
 }
 

@@ -58,7 +58,7 @@ fn problems_of_programs_have_places_and_codes() {
     let problem = &json["problems"][0];
     assert_eq!(problem["code"], "E034-unknown-clause");
     assert_eq!(problem["severity"], "error");
-    assert_eq!((problem["line"].as_u64(), problem["column"].as_u64()), (Some(24), Some(20)));
+    assert_eq!((problem["line"].as_u64(), problem["column"].as_u64()), (Some(25), Some(20)));
 }
 
 #[test]

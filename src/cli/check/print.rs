@@ -48,6 +48,7 @@ impl<O: Write> Printer<'_, O> {
             self.rules(&charter.general)?;
         }
         self.clauses("Clauses the gateway enforces", charter, Kept::Enforced)?;
+        self.clauses("Clauses the gateway only watches (monitored)", charter, Kept::Monitored)?;
         self.clauses("Clauses that people keep (organisational)", charter, Kept::Organisational)?;
         self.clauses("Clauses that NOTHING enforces", charter, Kept::NotEnforced)?;
         self.line(0, "")

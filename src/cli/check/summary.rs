@@ -130,6 +130,8 @@ pub struct ClauseSummary {
 pub enum Kept {
     /// The gateway.
     Enforced,
+    /// The gateway records where it is not kept, and does nothing.
+    Monitored,
     /// People.
     Organisational,
     /// Nobody.
@@ -249,7 +251,7 @@ fn exemptions(charter: &Charter) -> Option<Told> {
     let clause = charter.exemptions.clause.as_ref()?;
     let words = charter.exemptions.subject_words.join(", ");
     let says = format!(
-        "the text of mail to and from {} mailboxes, and of mail whose subject begins with one of: {words}",
+        "the text of mail to and from certain mailboxes ({}), and of mail whose subject begins with one of: {words}",
         charter.exemptions.mailboxes.len()
     );
     Some(Told { says, clause: clause.0.clone() })
@@ -258,19 +260,21 @@ fn exemptions(charter: &Charter) -> Option<Told> {
 fn clauses(charter: &Charter) -> Vec<ClauseSummary> {
     let quoted = charter.quoted_clauses();
     let summary = charter.clauses.iter().map(|entry| {
-        let mut by: Vec<_> =
-            quoted.iter().filter(|(_, clause)| **clause == entry.id).map(|(rule, _)| rule.as_str()).collect();
-        if charter.exemptions.clause.as_ref() == Some(&entry.id) {
-            by.push("exemptions");
-        }
+        let quoting: Vec<_> = quoted.iter().filter(|quoted| *quoted.clause == entry.id).collect();
+        let mut by: Vec<_> = quoting.iter().map(|quoted| quoted.rule.as_str()).collect();
+        by.dedup();
+        let exempting = charter.exemptions.clause.as_ref() == Some(&entry.id);
+        by.extend(exempting.then_some("exemptions"));
         for keeper in entry.by.iter().map(|keeper| keeper.as_str()) {
             if !by.contains(&keeper) {
                 by.push(keeper);
             }
         }
-        let kept = match (entry.organisational, by.is_empty()) {
-            (_, false) => Kept::Enforced,
-            (true, true) => Kept::Organisational,
+        let acted_on = exempting || !entry.by.is_empty() || quoting.iter().any(|quoted| quoted.enforced);
+        let kept = match (acted_on, by.is_empty()) {
+            (true, _) => Kept::Enforced,
+            (false, false) => Kept::Monitored,
+            (false, true) if entry.organisational => Kept::Organisational,
             (false, true) => Kept::NotEnforced,
         };
         ClauseSummary { id: entry.id.0.clone(), text: entry.text.clone(), kept, by }

@@ -1,5 +1,8 @@
 //! What can only be said of a charter as a whole: that its parts fit together.
 
+mod lists;
+mod senders;
+
 use toml::Spanned;
 
 use super::Builder;
@@ -40,125 +43,6 @@ impl Builder<'_, '_> {
         {
             let message = "there is a night window and no period";
             self.reader.problem(Code::WindowWithoutPeriod, window.span.clone(), message, "held until which day?");
-        }
-    }
-
-    fn check_senders(&mut self, file: &RawFile, charter: &Charter) {
-        let mut seen: Vec<&Spanned<_>> = Vec::new();
-        for name in file.sender.iter().filter_map(|s| s.name.as_ref()) {
-            if let Some(first) = seen.iter().find(|first| first.get_ref() == name.get_ref()) {
-                let message = format!("two senders are called `{}`", name.get_ref().0);
-                let related = (first.span(), "first here");
-                self.reader.problem_with(Code::DuplicateSender, name.span(), message, "again here", related);
-            }
-            seen.push(name);
-        }
-        self.check_mailboxes(file, charter);
-        self.check_adherence(file, charter);
-        self.check_sender_periods(file, charter);
-    }
-
-    /// A mailbox may stand on the register twice (a union with several lists), but not twice for the same list.
-    fn check_mailboxes(&mut self, file: &RawFile, charter: &Charter) {
-        let mut owners: Vec<(usize, &Spanned<_>)> = Vec::new();
-        for (index, sender) in file.sender.iter().enumerate() {
-            let own = sender.addresses.iter().chain(sender.mailbox.iter().filter_map(|m| m.address.as_ref()));
-            for address in own {
-                let other = owners.iter().find(|(other, first)| {
-                    *other != index && first.get_ref() == address.get_ref() && share_a_list(charter, *other, index)
-                });
-                if let Some((_, first)) = other {
-                    let message = format!("two senders write from {} to the same list", address.get_ref());
-                    let related = (first.span(), "first here");
-                    self.reader.problem_with(Code::DuplicateMailbox, address.span(), message, "again here", related);
-                }
-                owners.push((index, address));
-            }
-        }
-    }
-
-    fn check_adherence(&mut self, file: &RawFile, charter: &Charter) {
-        for sender in file.sender.iter().filter(|sender| sender.adhered.is_none() && !sender.bad.contains(&"adhered")) {
-            let Some(name) = &sender.name else { continue };
-            let asked = charter.lists.iter().any(|list| {
-                let bound =
-                    sender.lists.iter().any(|l| *l.get_ref() == list.address || list.aliases.contains(l.get_ref()));
-                bound && list.rules.sender.as_ref().is_some_and(|rule| rule.settings.adherence)
-            });
-            if asked {
-                let message = format!("no day of adherence is recorded for `{}`", name.get_ref().0);
-                self.reader.problem(Code::SenderWithoutAdherence, name.span(), message, "all its mail will be refused");
-            }
-        }
-    }
-
-    /// Warns of a sender's own period that promises days on which the list is closed.
-    fn check_sender_periods(&mut self, file: &RawFile, charter: &Charter) {
-        for (raw, sender) in file.sender.iter().zip(&charter.senders) {
-            let (Some(at), Some(own)) = (&raw.period, sender.period) else { continue };
-            let bound = charter.lists.iter().filter(|list| sender.lists.contains(&list.address));
-            let beyond =
-                bound.filter_map(|list| Some((list, list.period.as_ref().or(charter.period.as_ref())?.period)));
-            let mut beyond = beyond.filter(|(_, period)| own.opens < period.opens || own.closes > period.closes);
-            let Some((list, period)) = beyond.next() else { continue };
-            let message = format!("the period of `{}` reaches beyond that of {}", sender.name, list.address);
-            let label = if own.opens > period.closes || own.closes < period.opens {
-                "they have no day in common".to_owned()
-            } else {
-                format!("the list is open from {} to {}", period.opens, period.closes)
-            };
-            self.reader.problem(Code::SenderPeriodOutside, at.span.clone(), message, label);
-        }
-    }
-
-    fn check_lists(&mut self, file: &RawFile, charter: &Charter) {
-        for (raw, list) in file.list.iter().filter_map(|raw| {
-            let address = raw.address.as_ref()?;
-            Some((raw, charter.lists.iter().find(|list| list.address == *address.get_ref())?))
-        }) {
-            let at = raw.address.as_ref().map_or(raw.span.clone(), Spanned::span);
-            if !file
-                .sender
-                .iter()
-                .flat_map(|s| &s.lists)
-                .any(|l| *l.get_ref() == list.address || list.aliases.contains(l.get_ref()))
-            {
-                let message = format!("nobody may write to {}", list.address);
-                self.reader.problem(Code::ListWithoutSender, at.clone(), message, "no sender is bound to it");
-            }
-            if list.rules.sender.is_none() && !self.reader.met_errors() {
-                let message = format!("no rule says who may write to {}", list.address);
-                self.reader.problem(Code::SenderRuleMissing, at.clone(), message, "`sender` is not among its rules");
-            }
-            match &raw.return_path {
-                None if raw.bad.contains(&"return_path") => {}
-                None => {
-                    let message = format!("{} has no return path", list.address);
-                    self.reader.problem(Code::ListWithoutReturnPath, at, message, "failures go to the sender");
-                }
-                Some(path) if path.get_ref() == &list.address || list.aliases.contains(path.get_ref()) => {
-                    let message = format!("the return path of {} is the list itself", list.address);
-                    self.reader.problem(
-                        Code::ReturnPathIsList,
-                        path.span(),
-                        message,
-                        "failures would go to all members",
-                    );
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
-    fn check_overlap(&mut self, file: &RawFile) {
-        let mut seen: Vec<&Spanned<_>> = Vec::new();
-        for address in file.list.iter().flat_map(|list| list.address.iter().chain(&list.aliases)) {
-            if let Some(first) = seen.iter().find(|first| first.get_ref() == address.get_ref()) {
-                let message = format!("{} leads to a list twice", address.get_ref());
-                let related = (first.span(), "first here");
-                self.reader.problem_with(Code::OverlappingLists, address.span(), message, "again here", related);
-            }
-            seen.push(address);
         }
     }
 
@@ -318,7 +202,7 @@ impl Builder<'_, '_> {
                 let message = format!("the clause `{id}` is said to be kept by `{name}`, which is not in force");
                 self.reader.problem(Code::KeeperNotInForce, keeper.span(), message, keeper.get_ref().help());
             }
-            let quoted = quoted.iter().any(|(_, clause)| *clause == id.get_ref())
+            let quoted = quoted.iter().any(|quoted| quoted.clause == id.get_ref())
                 || charter.exemptions.clause.as_ref() == Some(id.get_ref());
             let enforced = *raw.organisational.get_ref() || !raw.by.is_empty() || quoted;
             if !enforced {
@@ -326,14 +210,6 @@ impl Builder<'_, '_> {
                 self.reader.problem(Code::ClauseNotEnforced, id.span(), message, "no rule quotes it");
             }
         }
-    }
-}
-
-/// Whether two senders, by their places on the register, may write to the same list.
-fn share_a_list(charter: &Charter, one: usize, other: usize) -> bool {
-    match (charter.senders.get(one), charter.senders.get(other)) {
-        (Some(one), Some(other)) => one.lists.iter().any(|list| other.lists.contains(list)),
-        _ => false,
     }
 }
 
