@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use charter_milter::charter::petition::{Pack, Report, Settings, analyse};
+use charter_milter::charter::petition::{Pack, Report, Settings, SignalHit, analyse};
 use charter_milter::message::mime::PartId;
 use charter_milter::message::text::{Kind, Reading, Source, read};
 
@@ -30,6 +30,12 @@ impl Case {
             Source { kind: Kind::Subject, text: &self.subject, part: PartId(0) },
             Source { kind, text: &self.text, part: PartId(1) },
         ])
+    }
+
+    /// The evidence of a signal: this corpus is the project's own and may be shown.
+    pub fn excerpt(&self, hit: &SignalHit) -> String {
+        let text = if hit.part == PartId(0) { &self.subject } else { &self.text };
+        text.chars().skip(hit.start as usize).take((hit.end - hit.start) as usize).collect()
     }
 
     /// What the pack says of it.

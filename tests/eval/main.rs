@@ -22,7 +22,14 @@ fn main() {
     let cases = corpus::load();
     if let Some(name) = value("--signals") {
         for case in cases.iter().filter(|case| case.name.starts_with(&name)) {
-            println!("{}\n{}{:#?}", case.name, case.reading().own.text, case.report(&pack));
+            let (reading, report) = (case.reading(), case.report(&pack));
+            println!(
+                "{}: {:.2}, {:.2}\n{}",
+                case.name, report.petition.value, report.chain_letter.value, reading.own.text
+            );
+            for hit in report.signals {
+                println!("  {:+.2} {} «{}»", hit.weight, hit.id, case.excerpt(&hit));
+            }
         }
         return;
     }

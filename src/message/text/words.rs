@@ -206,6 +206,11 @@ fn shown_links(page: &Page) -> Vec<Shown> {
         if !chunk.contains([':', '@', '/']) || chunk.len() > SHOWN_URL_BYTES_MAX || found.len() >= LINKS_MAX {
             continue;
         }
+        if let Some(at) = chunk.find("mailto:") {
+            let url = chunk.get(at..).unwrap_or_default().trim_end().trim_end_matches(['>', ')', '"', '.', ',']);
+            found.push(Shown { range: start + at..start + at + url.len(), url: Some(url.to_owned()) });
+            continue;
+        }
         let before = found.len();
         for link in finder.links(chunk) {
             let url = (*link.kind() == LinkKind::Url).then(|| link.as_str().to_owned());
@@ -244,7 +249,10 @@ struct Writer {
 struct Gap {
     space: bool,
     signs: [char; SIGNS_KEPT],
+    /// A sign that may end a sentence.
     stop: bool,
+    /// White space after it: it does.
+    ended: bool,
 }
 
 impl Gap {
@@ -266,6 +274,12 @@ impl Writer {
         if is_invisible(c) {
             return;
         }
+        if matches!(c, PARAGRAPH | LINE) {
+            // Marks of the page, not letters to be folded.
+            self.flush(part);
+            self.letter(c, Place { part, start: source, end: source.saturating_add(1) });
+            return;
+        }
         if c.is_ascii() || !self.cluster.take(c) {
             self.flush(part);
             self.cluster.take(c);
@@ -284,7 +298,7 @@ impl Writer {
     fn letter(&mut self, c: char, place: Place) {
         if c.is_alphanumeric() {
             if self.word.is_empty() {
-                if self.gap.stop && self.gap.space {
+                if self.gap.ended {
                     self.end_sentence();
                 }
                 self.word_place = place;
@@ -298,12 +312,9 @@ impl Writer {
         self.end_word();
         match c {
             PARAGRAPH => self.end_sentence(),
-            LINE | ' ' | '\t' | '\r' => {
-                self.gap.space = true;
-                self.gap.signs = Default::default();
-            }
             c if c.is_whitespace() => {
                 self.gap.space = true;
+                self.gap.ended |= self.gap.stop;
                 self.gap.signs = Default::default();
             }
             '«' | '“' | '„' | '»' | '”' | '"' | '‹' | '›' => self.quotation_mark(c),
@@ -405,7 +416,7 @@ impl Writer {
     fn shown(&mut self, found: &Shown, place: Place, quoted: bool, in_anchor: bool, links: &mut Found) {
         self.flush(place.part);
         self.end_word();
-        if self.gap.stop && self.gap.space {
+        if self.gap.ended {
             self.end_sentence();
         }
         match &found.url {
@@ -438,27 +449,28 @@ impl Writer {
     }
 }
 
-/// The endings that inclusive spelling adds: agent·e·s, électeur·rice, tou.te.s, soussigné(e).
+/// The endings that inclusive spelling adds: agent·e·s, électeur·rice, tou.te.s, soussigné(e), candidat-e-s. After a hyphen
+/// only those that are no pronoun: *signez-les* asks for something.
 fn is_inclusive_ending(word: &str, sign: Option<char>) -> bool {
-    matches!(sign, Some('·' | '•' | '.' | '-' | '(' | ')'))
-        && matches!(
-            word,
-            "e" | "es"
-                | "s"
-                | "x"
-                | "ne"
-                | "nes"
-                | "te"
-                | "tes"
-                | "le"
-                | "les"
-                | "rice"
-                | "rices"
-                | "trice"
-                | "trices"
-                | "euse"
-                | "euses"
-                | "ère"
-                | "ères"
-        )
+    let plain = matches!(
+        word,
+        "e" | "es"
+            | "s"
+            | "x"
+            | "ne"
+            | "nes"
+            | "rice"
+            | "rices"
+            | "trice"
+            | "trices"
+            | "euse"
+            | "euses"
+            | "ère"
+            | "ères"
+    );
+    match sign {
+        Some('-') => plain,
+        Some('·' | '•' | '.' | '(' | ')') => plain || matches!(word, "te" | "tes" | "le" | "les"),
+        _ => false,
+    }
 }
