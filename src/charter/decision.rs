@@ -100,8 +100,10 @@ pub enum QuotaState {
 }
 
 /// One counter's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
+    /// The id of the charter whose rule counts: a local and a shared charter may both count a message (am:4.1).
+    pub charter: String,
     /// The rule that counts.
     pub source: DemandSource,
     /// How much it would hold with this message.
@@ -112,14 +114,15 @@ pub struct Counted {
 
 impl QuotaState {
     /// What the counters say to the rule that asks.
-    pub(super) fn answer(&self, source: DemandSource, reason: ReasonCode) -> Answer {
+    pub(super) fn answer(&self, charter: &str, source: DemandSource, reason: ReasonCode) -> Answer {
+        let asked = |counted: &&Counted| counted.charter == charter && counted.source == source;
         let (counted, exhausted) = match self {
             Self::NotAsked => return Answer::not_run(NotRun::StateNotAsked),
-            Self::Granted(counts) => (counts.iter().find(|counted| counted.source == source), false),
-            Self::Exhausted(counted) if counted.source == source => (Some(counted), true),
+            Self::Granted(counts) => (counts.iter().find(asked), false),
+            Self::Exhausted(counted) if asked(&counted) => (Some(counted), true),
             Self::Exhausted(_) => return Answer::not_run(NotRun::AlreadyRefused),
         };
-        let Some(Counted { counted, limit, .. }) = counted.copied() else { return Answer::miss() };
+        let Some(&Counted { counted, limit, .. }) = counted else { return Answer::miss() };
         // A monitored counter grants what an enforced one would not; the record shows it.
         let answer = if exhausted || counted > limit { Answer::hit(reason, Effect::Reject) } else { Answer::miss() };
         answer.because(Evidence::Count { counted, limit })

@@ -31,6 +31,8 @@ pub struct Demand {
     pub amount: u64,
     /// How much the counter may hold.
     pub limit: u64,
+    /// The id of the charter whose rule it is.
+    pub charter: String,
     /// The rule it comes from.
     pub source: DemandSource,
     /// Whether the limit binds. A monitored rule counts, and never stands in the way.
@@ -121,6 +123,7 @@ pub fn demands(
             span: span_interval(rule.settings.per, period, &charter.time_zone, now),
             amount: 1,
             limit: u64::from(rule.settings.messages_max),
+            charter: charter.id.clone(),
             source: DemandSource::Quota(index),
             binding: rule.mode == Mode::Enforce,
         });
@@ -134,6 +137,7 @@ pub fn demands(
             span: span_interval(per, lists_period, &charter.time_zone, now),
             amount: recipients,
             limit,
+            charter: charter.id.clone(),
             source: DemandSource::Recipients,
             binding: rule.mode == Mode::Enforce,
         });
@@ -374,6 +378,21 @@ mod tests {
         // Mail that was proven without a login does not slip past the quota of logins.
         let without = Identity { login: None, ..who };
         assert_eq!(names(&rules, 1, &without), expected("b@lists.example", "mailbox M"));
+    }
+
+    #[test]
+    fn two_charters_that_count_one_message_are_told_apart() {
+        use crate::charter::decision::{Counted, QuotaState};
+        use crate::charter::verdict::{Evidence, ReasonCode};
+        let source = DemandSource::Quota(0);
+        let of = |charter: &str, counted| Counted { charter: charter.into(), source, counted, limit: 5 };
+        let granted = QuotaState::Granted(vec![of("local", 1), of("shared", 4)]);
+        let answer = |state: &QuotaState, charter| state.answer(charter, source, ReasonCode::QuotaExhausted);
+        assert_eq!(answer(&granted, "shared").evidence, Evidence::Count { counted: 4, limit: 5 });
+        let exhausted = QuotaState::Exhausted(of("shared", 6));
+        assert_eq!(answer(&exhausted, "shared").evidence, Evidence::Count { counted: 6, limit: 5 });
+        // The local charter's first quota is not the one that is used up.
+        assert_eq!(answer(&exhausted, "local").evidence, Evidence::None);
     }
 
     #[test]

@@ -157,7 +157,7 @@ pub(super) fn recipients(case: &Case<'_>, rule: &RecipientsRule) -> Answer {
         Some(limit) if counted > u64::from(limit) => Answer::hit(ReasonCode::RecipientsTooMany, Effect::Reject)
             .because(Evidence::Count { counted, limit: u64::from(limit) }),
         _ if rule.per_span.is_some() => {
-            case.state.quota.answer(DemandSource::Recipients, ReasonCode::RecipientsExhausted)
+            case.state.quota.answer(&case.charter.id, DemandSource::Recipients, ReasonCode::RecipientsExhausted)
         }
         _ => Answer::miss(),
     }
@@ -202,7 +202,7 @@ pub(super) fn size(case: &Case<'_>, rule: &SizeRule) -> Answer {
 
 /// Rule `quota` (cnrs:III.a): the answer of the counters to the demand of this index.
 pub(super) fn quota(case: &Case<'_>, index: usize) -> Answer {
-    case.state.quota.answer(DemandSource::Quota(index), ReasonCode::QuotaExhausted)
+    case.state.quota.answer(&case.charter.id, DemandSource::Quota(index), ReasonCode::QuotaExhausted)
 }
 
 /// Rule `night-window` (cnrs:III.b, cnrs:I.b): outside the window a message waits; what cannot leave before the period

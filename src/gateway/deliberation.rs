@@ -171,9 +171,13 @@ impl<'a> Facts<'a> {
         for server in servers {
             let fields = self.header.fields().iter().map(|field| (field.name(), field.raw()));
             match authentication_results::passed(fields, server) {
-                Ok(passed) => credentials
-                    .authentication_results
-                    .extend(passed.into_iter().map(|passed| (server.to_owned(), passed.domain))),
+                Ok(passed) => credentials.authentication_results.extend(
+                    passed
+                        .into_iter()
+                        .map(|passed| passed.domain)
+                        .filter(|domain| proof::aligned(domain, &from))
+                        .map(|domain| (server.to_owned(), domain)),
+                ),
                 Err(distrust) => tracing::info!(%distrust, "Authentication-Results fields of our own are not believed"),
             }
         }

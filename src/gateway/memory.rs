@@ -147,7 +147,12 @@ impl Memory {
             return Ok(Asked { quota: QuotaState::Granted(Vec::new()), copies: None, reservation: None });
         }
         let reserved = self.store.reserve(id, demands.clone(), now, expires).await?;
-        let counted = |demand: &Demand, counted: u64| Counted { source: demand.source, counted, limit: demand.limit };
+        let counted = |demand: &Demand, counted: u64| Counted {
+            charter: demand.charter.clone(),
+            source: demand.source,
+            counted,
+            limit: demand.limit,
+        };
         let asked = match reserved {
             Reserved::Granted { used } => {
                 let counts = demands.iter().zip(used).map(|(demand, used)| counted(demand, used)).collect();

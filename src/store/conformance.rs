@@ -68,6 +68,7 @@ pub(crate) fn demand(name: &str, day: i64, limit: u64) -> Demand {
         span: Interval { opens: at(day * 86_400), closes: at((day + 1) * 86_400) },
         amount: 1,
         limit,
+        charter: "c".into(),
         source: DemandSource::Quota(0),
         binding: true,
     }
