@@ -6,12 +6,15 @@
 pub mod address;
 pub mod attachments;
 pub mod banner;
+mod charset;
 pub mod edit;
 pub mod envelope;
 pub mod headers;
 pub mod links;
 pub mod mime;
+pub mod receipts;
 pub mod splice;
 pub mod subject;
 pub mod surgery;
 pub mod text;
+pub mod tracking;

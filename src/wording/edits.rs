@@ -77,6 +77,9 @@ fn french_obstacle(edit: EditName, obstacle: Obstacle) -> &'static str {
             "pièces jointes laissées en place parce que le message est signé"
         }
         (Obstacle::Signed | Obstacle::SignedKept, _) => "texte laissé tel quel parce que le message est signé",
+        (Obstacle::OpaqueLink, _) => {
+            "lien par un compteur de visites laissé en place, faute d'en connaître la destination"
+        }
         (Obstacle::NoHttpsTarget, _) => "en-têtes de liste mis en place, sans désinscription en un clic",
     }
 }
@@ -87,6 +90,7 @@ fn english_obstacle(edit: EditName, obstacle: Obstacle) -> &'static str {
             "attachments left in place because the message is signed"
         }
         (Obstacle::Signed | Obstacle::SignedKept, _) => "text left as it is because the message is signed",
+        (Obstacle::OpaqueLink, _) => "link through a visit counter left in place, its destination being unknown",
         (Obstacle::NoHttpsTarget, _) => "list header fields set, without one-click unsubscription",
     }
 }

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use lol_html::{AsciiCompatibleEncoding, HtmlRewriter, Settings, doctype, element, end_tag};
 
-use super::charset::{Decoded, Written};
-use super::{Unwritable, Words, missing};
+use super::{Unwritable, Words, Written, missing};
+use crate::message::charset::Decoded;
 use crate::message::splice::{self, Splice};
 
 /// The attribute that tells our blocks from others when the result is checked. It is no proof of anything.
@@ -198,7 +198,7 @@ fn all_shown(html: &[u8], blocks: usize) -> bool {
 }
 
 /// Elements that show nothing of what is inside them, by what they are or by their own style.
-fn hides(element: &lol_html::html_content::Element<'_, '_>) -> bool {
+pub(in crate::message) fn hides(element: &lol_html::html_content::Element<'_, '_>) -> bool {
     const NEVER_SHOWN: &[&str] = &[
         "head", "template", "noscript", "select", "object", "audio", "video", "canvas", "svg", "math", "datalist",
         "dialog",

@@ -5,13 +5,13 @@
 //! Words that are there already are not added again; they are recognised by themselves, at the place where they would
 //! go, so that no mark in a message can pretend they were there.
 
-mod charset;
-mod html;
+pub(super) mod html;
 mod plain;
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use super::charset::Decoded;
 use super::edit::SignedPolicy;
 use super::headers::{Draft, Header, apply};
 use super::mime::{Part, PartId, TransferEncoding, Tree, decode, header};
@@ -58,6 +58,14 @@ struct Sides<'a> {
 /// A body that cannot take words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Unwritable;
+
+/// How words got into a text.
+enum Written {
+    /// As octets of its own charset.
+    Spliced(Vec<splice::Splice>),
+    /// They do not fit the charset: this is the whole text, to be written in UTF-8.
+    Recoded(String),
+}
 
 /// A part that has changed.
 struct Change {
@@ -148,7 +156,7 @@ fn change(raw: &[u8], tree: &Tree, part: &Part, words: &Words) -> Result<Option<
     let body = raw.get(part.body.clone()).unwrap_or_default();
     let octets = decode::transfer(part.encoding, body);
     let label = part.media_type.parameter("charset");
-    let text = charset::Decoded::read(&octets, label).ok_or(Unwritable)?;
+    let text = Decoded::read(&octets, label).ok_or(Unwritable)?;
     if part.encoding == TransferEncoding::Unknown || text.is_wide() && part.encoding.is_identity() {
         return Err(Unwritable);
     }
@@ -160,7 +168,7 @@ fn change(raw: &[u8], tree: &Tree, part: &Part, words: &Words) -> Result<Option<
     let Some(written) = written else { return Ok(None) };
     let line_end = tree.line_end();
     let (charset, encoding, new_body) = match written {
-        charset::Written::Spliced(splices) => {
+        Written::Spliced(splices) => {
             let has_eight = splices.iter().any(|s| !s.with.is_ascii());
             if part.encoding == TransferEncoding::SevenBit && has_eight && body.is_ascii() {
                 let octets = splice::plain(&octets, &splices);
@@ -169,7 +177,7 @@ fn change(raw: &[u8], tree: &Tree, part: &Part, words: &Words) -> Result<Option<
                 (None, None, splice::encoded(body, part.encoding, &splices, line_end))
             }
         }
-        charset::Written::Recoded(text) => recoded(part.encoding, &text, body, line_end),
+        Written::Recoded(text) => recoded(part.encoding, &text, body, line_end),
     };
     let charset = charset.or_else(|| text.undeclared_utf8().then_some("utf-8"));
     let header = raw.get(part.header.clone()).unwrap_or_default();

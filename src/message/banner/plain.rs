@@ -1,7 +1,7 @@
 //! Words in plain text: a rule parts them from the author's text.
 
-use super::charset::{Decoded, Written};
-use super::{Sides, Unwritable, Words, missing};
+use super::{Sides, Unwritable, Words, Written, missing};
+use crate::message::charset::Decoded;
 use crate::message::splice::Splice;
 
 /// What parts the words from the text. It is not the `-- ` of signatures, behind which mail programs hide or drop text.

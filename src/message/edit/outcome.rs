@@ -68,6 +68,8 @@ named! {
         Signed = "signed",
         /// A signature covers what was to be edited, and such a message passes without the edit.
         SignedKept = "signed-kept",
+        /// A link leads through the counter of a mailing service and does not say where to.
+        OpaqueLink = "opaque-link",
         /// One-click unsubscription needs an https target (RFC 8058).
         NoHttpsTarget = "no-https-target",
     }

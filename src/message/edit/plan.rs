@@ -14,7 +14,7 @@ use crate::message::address::Address;
 use crate::message::banner::{self, NotAdded, Words};
 use crate::message::headers::{Draft, Field, Header, HeaderEdit, apply, words};
 use crate::message::mime::{Limits, Tree, parse};
-use crate::message::{subject, surgery};
+use crate::message::{subject, surgery, tracking};
 use crate::wording::{self, Language};
 
 /// What the words of a declaration need to know.
@@ -170,8 +170,9 @@ impl Work<'_> {
                 let added = fields::mark(draft, name, value);
                 self.note(EditName::Marked, added);
             }
-            // Tracking is not removed yet, and therefore not declared. Words come last and together.
-            Edit::RemoveTracking | Edit::Banner(_) => {}
+            Edit::RemoveTracking => self.remove_tracking(),
+            // Words come last and together.
+            Edit::Banner(_) => {}
         }
     }
 
@@ -213,6 +214,24 @@ impl Work<'_> {
         }
         if !removals.is_empty() || parts.is_empty() {
             self.note(EditName::AttachmentsRemoved, removals.len());
+        }
+    }
+
+    fn remove_tracking(&mut self) {
+        let trackers = tracking::find(&self.message, &self.tree);
+        if trackers.iter().any(|tracker| !tracker.kind.is_removable()) {
+            self.fail(EditName::TrackingRemoved, Obstacle::OpaqueLink);
+        }
+        if trackers.iter().any(|tracker| tracker.is_signed) {
+            self.fail(EditName::TrackingRemoved, Obstacle::SignedKept);
+        }
+        match tracking::remove(&self.message, &self.tree, &trackers) {
+            Some((message, count)) => {
+                self.replace(message);
+                self.note(EditName::TrackingRemoved, count);
+            }
+            None if trackers.is_empty() => self.note(EditName::TrackingRemoved, 0),
+            None => {}
         }
     }
 
@@ -274,10 +293,22 @@ impl Work<'_> {
         self.message = Cow::Owned(message);
     }
 
+    /// Nothing but the envelope is edited, or could not be edited, and the message says so already: by nothing else could
+    /// a second run know that there was a first.
+    fn is_declared(&self, declared: &[String]) -> bool {
+        let of_envelope = |outcome: &EditOutcome| match outcome.outcome {
+            Outcome::Done(_) => matches!(outcome.edit, EditName::ReturnPathSet | EditName::NotifyNeutralised),
+            Outcome::Unneeded | Outcome::Impossible(_) => true,
+        };
+        let said: Vec<String> = self.draft.header().all(DECLARATION_FIELD).map(Field::text).collect();
+        let is_said = |item: &String| said.iter().any(|field| field.split(';').any(|said| said.trim() == item));
+        self.outcomes.iter().all(of_envelope) && declared.iter().all(is_said)
+    }
+
     /// Declares what was done in a field, and in another one in words when no words were added to the text.
     fn declare(&mut self, context: &Context, banners: &[&Banner]) {
         let declared: Vec<String> = self.outcomes.iter().filter_map(EditOutcome::declaration).collect();
-        if !self.outcomes.iter().any(|outcome| matches!(outcome.outcome, Outcome::Done(_))) {
+        if declared.is_empty() || self.is_declared(&declared) {
             return;
         }
         let mut value = String::from(" ");

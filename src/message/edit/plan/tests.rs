@@ -113,8 +113,10 @@ fn nothing_to_do_changes_and_declares_nothing() {
 
 #[test]
 fn the_envelope_is_edited_and_declared() {
-    let (edited, _) =
+    let (edited, message) =
         planned(b"From: a@b.example\r\n\r\nx\r\n", &[Edit::NeutraliseNotify, Edit::ReturnPath(address("r@b.example"))]);
+    let (again, _) = planned(&message, &[Edit::NeutraliseNotify, Edit::ReturnPath(address("r@b.example"))]);
+    assert_eq!(again.header_edits, []);
     assert_eq!(edited.envelope, EnvelopeEdits { return_path: Some(address("r@b.example")), neutralise_notify: true });
     assert_eq!(edited.made(), ["notify-neutralised", "return-path-set"]);
 }
@@ -138,6 +140,8 @@ fn signed_mail_follows_the_policy_and_says_so() {
             policy == SignedPolicy::Wrap
         );
     }
+    let (_, message) = edited(SIGNED, &[footer(SignedPolicy::Pass)]);
+    assert!(message.contains("X-Charter-Edits: words-added=signed-kept\n"), "{message}");
     let raw = SIGNED.replace('\n', "\r\n");
     let (edited, _) = planned(raw.as_bytes(), &[footer(SignedPolicy::Reject)]);
     assert_eq!(edited.refusal().unwrap().edit, EditName::WordsAdded);

@@ -1,10 +1,8 @@
-//! The charset of a text body: reading it, writing words in it when it has them.
+//! The charset of a text body: reading it, writing words in it when it has them, and which octet a character is.
 
 use std::borrow::Cow;
 
 use encoding_rs::{Encoding, ISO_2022_JP, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
-
-use crate::message::splice::Splice;
 
 /// Which characters a charset has, where its name promises less than its decoder reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,14 +29,6 @@ pub(super) struct Decoded<'a> {
     is_damaged: bool,
     /// The label says ASCII or nothing, and the octets are UTF-8.
     is_undeclared_utf8: bool,
-}
-
-/// How words got into a text.
-pub(super) enum Written {
-    /// As octets of its own charset.
-    Spliced(Vec<Splice>),
-    /// They do not fit the charset: this is the whole text, to be written in UTF-8.
-    Recoded(String),
 }
 
 impl<'a> Decoded<'a> {
