@@ -234,6 +234,13 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// How many recipients count against the limit per span; `None` when nobody counts them, as for those on the register
+    /// (am:5.1.a).
+    #[must_use]
+    pub fn recipients_counted(&self) -> Option<u64> {
+        (!traffic::recipients_are_free(self)).then_some(u64::from(self.addressed.total))
+    }
+
     /// The local day.
     #[must_use]
     pub fn today(&self) -> Date {

@@ -91,7 +91,8 @@ pub struct Identity {
     pub login: Option<String>,
 }
 
-/// What a message to `scope` needs of the counters. `recipients` is the number of its envelope recipients.
+/// What a message to `scope` needs of the counters. `recipients` is the number of its envelope recipients, `None` when
+/// their number in a span is not limited for this sender.
 ///
 /// The order is that of the rules. Two rules that count the same thing name the same counter, and the store counts the
 /// message there once.
@@ -100,7 +101,7 @@ pub fn demands(
     charter: &Charter,
     scope: Scope<'_>,
     identity: &Identity,
-    recipients: u64,
+    recipients: Option<u64>,
     now: Timestamp,
 ) -> Vec<Demand> {
     let list = match scope {
@@ -129,13 +130,14 @@ pub fn demands(
         });
     }
     let rule = scope.rules().recipients.as_ref();
-    if let Some((rule, (limit, per))) = rule.and_then(|r| r.settings.per_span.map(|s| (r, s))) {
+    let limited = rule.and_then(|r| r.settings.per_span.map(|s| (r, s))).zip(recipients);
+    if let Some(((rule, (limit, per)), amount)) = limited {
         // A sender of the register is one sender whatever its mailboxes; everybody else is their mailbox.
         let (of, who) = subject(QuotaSubject::Sender, identity);
         found.push(Demand {
             key: CounterKey::new([&charter.id, "recipients", &own_list, of, who, span_name(per)]),
             span: span_interval(per, lists_period, &charter.time_zone, now),
-            amount: recipients,
+            amount,
             limit,
             charter: charter.id.clone(),
             source: DemandSource::Recipients,
@@ -336,9 +338,18 @@ mod tests {
     }
 
     fn names(rules: &Rules, list: usize, identity: &Identity) -> Vec<(String, u64, u64, bool)> {
+        names_with(rules, list, identity, Some(7))
+    }
+
+    fn names_with(
+        rules: &Rules,
+        list: usize,
+        identity: &Identity,
+        recipients: Option<u64>,
+    ) -> Vec<(String, u64, u64, bool)> {
         let charter = charter(rules);
         let now = local(&charter.time_zone, "2018-07-01T13:14:15");
-        demands(&charter, Scope::List(&charter.lists[list]), identity, 7, now)
+        demands(&charter, Scope::List(&charter.lists[list]), identity, recipients, now)
             .into_iter()
             .map(|d| (d.key.as_str().to_owned(), d.amount, d.limit, d.binding))
             .collect()
@@ -377,6 +388,8 @@ mod tests {
         assert_eq!(names(&rules, 0, &who), expected("a@lists.example", "login L"));
         // Mail that was proven without a login does not slip past the quota of logins.
         let without = Identity { login: None, ..who };
+        // Those whose recipients are not limited have none counted: a full counter must not stand in their way.
+        assert_eq!(names_with(&rules, 1, &without, None), expected("b@lists.example", "mailbox M")[..4]);
         assert_eq!(names(&rules, 1, &without), expected("b@lists.example", "mailbox M"));
     }
 

@@ -153,7 +153,7 @@ pub(super) fn mixed(case: &Case<'_>) -> Option<Answer> {
 pub(super) fn recipients(case: &Case<'_>, rule: &RecipientsRule) -> Answer {
     let counted = u64::from(case.addressed.total);
     match rule.per_message_max {
-        _ if case.addressed.trusted_client || on_register(case) => Answer::miss(),
+        _ if recipients_are_free(case) => Answer::miss(),
         Some(limit) if counted > u64::from(limit) => Answer::hit(ReasonCode::RecipientsTooMany, Effect::Reject)
             .because(Evidence::Count { counted, limit: u64::from(limit) }),
         _ if rule.per_span.is_some() => {
@@ -161,6 +161,11 @@ pub(super) fn recipients(case: &Case<'_>, rule: &RecipientsRule) -> Answer {
         }
         _ => Answer::miss(),
     }
+}
+
+/// Whether neither the recipients of a message nor their number in a span are limited.
+pub(super) fn recipients_are_free(case: &Case<'_>) -> bool {
+    case.addressed.trusted_client || on_register(case)
 }
 
 fn on_register(case: &Case<'_>) -> bool {

@@ -205,7 +205,7 @@ impl<'a> Facts<'a> {
         for place in &matter.places {
             let Some(case) = matter.case(place, envelope, Some(&content), state) else { continue };
             if let Some(identity) = identity(&case, memory)? {
-                let recipients = u64::from(case.addressed.total);
+                let recipients = case.recipients_counted();
                 first.demands.extend(quota::demands(case.charter, case.scope, &identity, recipients, matter.now));
             }
             first.compared.extend(compared(&case, &content, memory));
