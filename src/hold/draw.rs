@@ -21,7 +21,7 @@
 //! leave before it in the same window, those that have left already included. Lower turns go first; within a turn, lower
 //! tickets go first. So a sender who has ten messages waiting delays nobody else by more than one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
@@ -69,7 +69,7 @@ pub fn order<K: Copy + Ord>(
     kind: ReleaseOrder,
     seed: &[u8; 32],
     candidates: &[Candidate<'_, K>],
-    left: &HashMap<&str, u32>,
+    left: &BTreeMap<&str, u32>,
 ) -> Vec<Place<K>> {
     let mut by_arrival: Vec<_> = candidates.iter().collect();
     by_arrival.sort_by_key(|candidate| (candidate.arrival, candidate.key));
@@ -145,7 +145,7 @@ mod tests {
         let mut candidates: Vec<_> = (0..5).map(|n| Candidate { key: n, sender: "many", arrival: at(n) }).collect();
         candidates.push(Candidate { key: 10, sender: "late", arrival: at(100) });
         let order: Vec<_> =
-            order(ReleaseOrder::Draw, &seed, &candidates, &HashMap::new()).iter().map(|p| p.key).collect();
+            order(ReleaseOrder::Draw, &seed, &candidates, &BTreeMap::new()).iter().map(|p| p.key).collect();
         let late = order.iter().position(|key| *key == 10).unwrap();
         assert!(late <= 1, "{order:?}");
         let many: Vec<_> = order.into_iter().filter(|key| *key != 10).collect();
@@ -158,7 +158,7 @@ mod tests {
             Candidate { key: 1, sender: "many", arrival: at(0) },
             Candidate { key: 2, sender: "late", arrival: at(100) },
         ];
-        let left = HashMap::from([("many", 3)]);
+        let left = BTreeMap::from([("many", 3)]);
         let places = order(ReleaseOrder::Draw, &[0; 32], &candidates, &left);
         assert_eq!(places, [Place { key: 2, turn: 0 }, Place { key: 1, turn: 3 }]);
     }
@@ -170,7 +170,7 @@ mod tests {
             .map(|(sender, n)| Candidate { key: n, sender, arrival: at(n) })
             .collect();
         let order: Vec<_> =
-            order(ReleaseOrder::Arrival, &[0; 32], &candidates, &HashMap::new()).iter().map(|p| p.key).collect();
+            order(ReleaseOrder::Arrival, &[0; 32], &candidates, &BTreeMap::new()).iter().map(|p| p.key).collect();
         assert_eq!(order, [1, 2, 3]);
     }
 
@@ -220,7 +220,7 @@ mod tests {
         ) {
             let names = names();
             let candidates = candidates(&raw, &names);
-            let places = order(ReleaseOrder::Draw, &seed, &candidates, &HashMap::new());
+            let places = order(ReleaseOrder::Draw, &seed, &candidates, &BTreeMap::new());
             let mut keys: Vec<_> = places.iter().map(|p| p.key).collect();
             let mut served: HashMap<&str, u32> = HashMap::new();
             for place in &places {
@@ -249,8 +249,8 @@ mod tests {
                 let by = rotation % turned.len();
                 turned.rotate_left(by);
             }
-            let one = order(ReleaseOrder::Draw, &seed, &straight, &HashMap::new());
-            prop_assert_eq!(one, order(ReleaseOrder::Draw, &seed, &turned, &HashMap::new()));
+            let one = order(ReleaseOrder::Draw, &seed, &straight, &BTreeMap::new());
+            prop_assert_eq!(one, order(ReleaseOrder::Draw, &seed, &turned, &BTreeMap::new()));
         }
 
         #[test]
@@ -259,9 +259,9 @@ mod tests {
         ) {
             let names = names();
             let all = candidates(&raw, &names);
-            let whole: Vec<_> = order(ReleaseOrder::Draw, &seed, &all, &HashMap::new()).iter().map(|p| p.key).collect();
+            let whole: Vec<_> = order(ReleaseOrder::Draw, &seed, &all, &BTreeMap::new()).iter().map(|p| p.key).collect();
             let (done, rest) = whole.split_at(stop.min(whole.len()));
-            let mut left: HashMap<&str, u32> = HashMap::new();
+            let mut left: BTreeMap<&str, u32> = BTreeMap::new();
             for key in done {
                 *left.entry(all[*key].sender).or_insert(0) += 1;
             }

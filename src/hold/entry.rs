@@ -156,6 +156,8 @@ pub struct Entry {
     pub sighting: Option<Sighting>,
     /// When it was last let go.
     pub released: Option<Timestamp>,
+    /// It was let go by order of the postmaster, whatever the hour.
+    pub by_order: bool,
 }
 
 /// What a queue listing says of a message, beside its id.

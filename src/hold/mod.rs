@@ -7,5 +7,6 @@
 pub mod draw;
 pub mod entry;
 pub mod ledger;
+pub mod plan;
 
 pub use entry::{Entry, EntryNumber, Held, NotAQueueId, QueueId, Route, Sighting, State};

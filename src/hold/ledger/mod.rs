@@ -52,7 +52,8 @@ CREATE TABLE held (
     since              INTEGER NOT NULL,
     seen_arrival       INTEGER,
     seen_size_bytes    INTEGER,
-    released           INTEGER
+    released           INTEGER,
+    by_order           INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX held_waiting ON held (list) WHERE state IN ('entered', 'seen-in-queue');
 CREATE INDEX held_open ON held (number) WHERE state IN ('entered', 'seen-in-queue', 'released');
@@ -287,6 +288,20 @@ impl Ledger {
         moved(changed, number, from)
     }
 
+    /// Marks an entry as let go by order of the postmaster: no window, pace or turn applies to it any more.
+    ///
+    /// # Errors
+    /// [`LedgerError::Moved`] when the entry is not in state `from` any more.
+    pub fn release_by_order(&mut self, number: EntryNumber, from: State, now: Timestamp) -> Result<(), LedgerError> {
+        let changed = self.write(|transaction| {
+            transaction.execute(
+                "UPDATE held SET state = 'released', since = ?1, released = ?1, by_order = 1 WHERE number = ?2 AND state = ?3",
+                params![now.as_millisecond(), number.0, from.as_str()],
+            )
+        })?;
+        moved(changed, number, from)
+    }
+
     /// Puts back a message that was marked as released and never left the hold queue: it waits again, and the mark
     /// counts neither for the pace nor as the sender's turn.
     ///
@@ -471,6 +486,7 @@ struct RawEntry {
     seen_arrival: Option<i64>,
     seen_size_bytes: Option<i64>,
     released: Option<i64>,
+    by_order: bool,
 }
 
 impl RawEntry {
@@ -496,6 +512,7 @@ impl RawEntry {
             seen_arrival: row.get("seen_arrival")?,
             seen_size_bytes: row.get("seen_size_bytes")?,
             released: row.get("released")?,
+            by_order: row.get("by_order")?,
         })
     }
 
@@ -529,6 +546,7 @@ impl RawEntry {
             since: time(self.since)?,
             sighting,
             released: self.released.map(time).transpose()?,
+            by_order: self.by_order,
         })
     }
 }
