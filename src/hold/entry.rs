@@ -158,6 +158,8 @@ pub struct Entry {
     pub released: Option<Timestamp>,
     /// It was let go by order of the postmaster, whatever the hour.
     pub by_order: bool,
+    /// It is being taken out of the queue, and will then be returned or cancelled; its sender has been told.
+    pub removal: Option<State>,
 }
 
 /// What a queue listing says of a message, beside its id.

@@ -7,6 +7,7 @@
 pub mod draw;
 pub mod entry;
 pub mod ledger;
+pub mod mta;
 pub mod plan;
 
 pub use entry::{Entry, EntryNumber, Held, NotAQueueId, QueueId, Route, Sighting, State};

@@ -155,6 +155,10 @@ pub enum Action {
     Miss(Missing),
     /// Return it to its sender.
     Return(Overdue),
+    /// Its sender has been told that it will not be delivered: take it out of the queue.
+    Remove(State),
+    /// It has been taken out of the queue: conclude it.
+    Removed(State),
 }
 
 /// What to do, and what is left.
@@ -217,6 +221,13 @@ fn fate(situation: &Situation<'_>, case: &Case, found: Option<&Queued>, id_taken
     let now = situation.now;
     let settled = now.duration_since(case.entry.held.entered) >= SETTLING_TIME;
     let on_hold = found.is_some_and(|queued| queued.place == QueuePlace::OnHold);
+    if let (Some(to), true) = (case.entry.removal, case.entry.state.is_open()) {
+        match found {
+            None => return Fate::Step(Action::Removed(to)),
+            Some(_) if on_hold => return Fate::Step(Action::Remove(to)),
+            Some(_) => {}
+        }
+    }
     match (case.entry.state, found) {
         (State::Entered, None) if settled => {
             Fate::Step(Action::Miss(if id_taken { Missing::Changed } else { Missing::NeverQueued }))

@@ -10,8 +10,9 @@
 
 mod writer;
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -53,7 +54,8 @@ CREATE TABLE held (
     seen_arrival       INTEGER,
     seen_size_bytes    INTEGER,
     released           INTEGER,
-    by_order           INTEGER NOT NULL DEFAULT 0
+    by_order           INTEGER NOT NULL DEFAULT 0,
+    removal            TEXT
 ) STRICT;
 CREATE INDEX held_waiting ON held (list) WHERE state IN ('entered', 'seen-in-queue');
 CREATE INDEX held_open ON held (number) WHERE state IN ('entered', 'seen-in-queue', 'released');
@@ -159,6 +161,7 @@ impl Ledger {
             .append(true)
             .mode(0o600)
             .open(&path)
+            .and_then(|created| give_to_owner_of_directory(&created, file))
             .map_err(|source| LedgerError::Create { path: path.clone(), source })?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         match Connection::open_with_flags(&path, flags) {
@@ -302,6 +305,21 @@ impl Ledger {
         moved(changed, number, from)
     }
 
+    /// Notes that a message is about to be deleted from the queue, and how it is then to be concluded: a crash between the
+    /// deletion and the conclusion must not look as if the message had vanished, and its sender is told once.
+    ///
+    /// # Errors
+    /// [`LedgerError::Moved`] when the entry is not in state `from` any more.
+    pub fn begin_removal(&mut self, number: EntryNumber, from: State, to: State) -> Result<(), LedgerError> {
+        let changed = self.write(|transaction| {
+            transaction.execute(
+                "UPDATE held SET removal = ?1 WHERE number = ?2 AND state = ?3",
+                params![to.as_str(), number.0, from.as_str()],
+            )
+        })?;
+        moved(changed, number, from)
+    }
+
     /// Puts back a message that was marked as released and never left the hold queue: it waits again, and the mark
     /// counts neither for the pace nor as the sender's turn.
     ///
@@ -430,6 +448,17 @@ impl Ledger {
     }
 }
 
+/// A ledger that root makes in the daemon's own directory must be the daemon's: it could not write to it otherwise. (The two
+/// files that SQLite keeps beside it follow the owner of the ledger by themselves.)
+fn give_to_owner_of_directory(created: &File, file: &Path) -> io::Result<()> {
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (directory, own) = (std::fs::metadata(directory)?, created.metadata()?);
+    if own.len() == 0 && own.uid() == 0 && directory.uid() != 0 && rustix::process::geteuid().is_root() {
+        std::os::unix::fs::fchown(created, Some(directory.uid()), Some(directory.gid()))?;
+    }
+    Ok(())
+}
+
 fn moved(changed: usize, number: EntryNumber, from: State) -> Result<(), LedgerError> {
     if changed == 1 { Ok(()) } else { Err(LedgerError::Moved { number, from }) }
 }
@@ -487,6 +516,7 @@ struct RawEntry {
     seen_size_bytes: Option<i64>,
     released: Option<i64>,
     by_order: bool,
+    removal: Option<String>,
 }
 
 impl RawEntry {
@@ -513,6 +543,7 @@ impl RawEntry {
             seen_size_bytes: row.get("seen_size_bytes")?,
             released: row.get("released")?,
             by_order: row.get("by_order")?,
+            removal: row.get("removal")?,
         })
     }
 
@@ -547,6 +578,10 @@ impl RawEntry {
             sighting,
             released: self.released.map(time).transpose()?,
             by_order: self.by_order,
+            removal: self
+                .removal
+                .map(|state| State::from_str(&state).map_err(|()| "the state it is to be removed to"))
+                .transpose()?,
         })
     }
 }

@@ -29,7 +29,16 @@ fn case(number: i64, sender: &str, state: State) -> Case {
     let seen = state != State::Entered;
     let sighting = seen.then_some(Sighting { arrival: at(0), size_bytes: 2_400 });
     let released = (state == State::Released).then_some(at(OPENING));
-    let entry = Entry { number: EntryNumber(number), held, state, since: at(1), sighting, released, by_order: false };
+    let entry = Entry {
+        number: EntryNumber(number),
+        held,
+        state,
+        since: at(1),
+        sighting,
+        released,
+        by_order: false,
+        removal: None,
+    };
     Case { entry, deadline: None, stopped: false }
 }
 
@@ -312,4 +321,13 @@ fn senders_take_turns_across_runs() {
     world.past[0].at = at(OPENING - 1);
     let orders: Vec<_> = world.plan().steps.iter().map(|s| s.number.0).collect();
     assert_eq!(orders.iter().position(|n| *n == 2), Some(2), "last night's turns do not count: {orders:?}");
+}
+
+#[test]
+fn a_removal_that_was_interrupted_is_finished_and_told_once() {
+    let mut world = World::new(60, vec![case(1, "a", State::SeenInQueue)], QueuePlace::OnHold);
+    world.cases[0].entry.removal = Some(State::Returned);
+    assert_eq!(world.actions(), [Action::Remove(State::Returned)]);
+    world.queue.clear();
+    assert_eq!(world.actions(), [Action::Removed(State::Returned)], "it did not vanish");
 }
