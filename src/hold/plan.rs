@@ -119,6 +119,8 @@ closed_list! {
         NoWindowLeft = "no-window-left",
         /// The sender, the list or the charter was suspended until it was too late.
         Suspended = "suspended",
+        /// The postmaster cancelled it by order.
+        Order = "operator",
     }
 }
 

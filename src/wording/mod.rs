@@ -7,6 +7,7 @@ pub mod edits;
 pub mod notices;
 pub mod petition;
 pub mod replies;
+pub mod returned;
 
 /// The language of a charter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]

@@ -6,7 +6,7 @@
 mod command;
 pub mod helper;
 mod postfix;
-mod sendmail;
+pub mod sendmail;
 
 use std::io;
 use std::path::PathBuf;
@@ -105,4 +105,32 @@ pub trait Mta: QueueTools {
     /// # Errors
     /// [`MtaError`].
     fn deliver(&mut self, ids: &[QueueId]) -> Result<(), MtaError>;
+}
+
+impl<T: QueueTools + ?Sized> QueueTools for Box<T> {
+    fn perform(&mut self, verb: Verb, ids: &[QueueId]) -> Result<Vec<Outcome>, MtaError> {
+        (**self).perform(verb, ids)
+    }
+
+    fn read(&mut self, id: &QueueId) -> Result<Vec<u8>, MtaError> {
+        (**self).read(id)
+    }
+}
+
+impl<T: Mta + ?Sized> Mta for Box<T> {
+    fn list(&mut self) -> Result<Vec<Queued>, MtaError> {
+        (**self).list()
+    }
+
+    fn deliver(&mut self, ids: &[QueueId]) -> Result<(), MtaError> {
+        (**self).deliver(ids)
+    }
+}
+
+/// Runs a program of the mail server that takes its input and says nothing worth keeping.
+///
+/// # Errors
+/// [`MtaError::Command`].
+pub(super) fn run_program(program: &std::path::Path, arguments: &[&str], input: &[u8]) -> Result<(), MtaError> {
+    command::run(program, arguments, input).map(drop).map_err(MtaError::Command)
 }

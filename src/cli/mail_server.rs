@@ -1,0 +1,178 @@
+//! What `release` and `held` share: the mail server, the ledger, the log and the stops that the configuration names.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::Config;
+use crate::config::daemon::{Mta as MtaSettings, MtaKind};
+use crate::decision_log::{Journal, JournalError, Options, Role};
+use crate::hold::chronicle::DecisionLog;
+use crate::hold::ledger::{Ledger, LedgerError};
+use crate::hold::mta::sendmail::Queue;
+use crate::hold::mta::{
+    HelperClient, Mta, MtaError, Postfix, PostfixTools, QueueTools, Sendmail, SendmailTools,
+};
+use crate::hold::notice::Submission;
+use crate::hold::regime::InForce;
+use crate::hold::release::{Release, ReleaseError};
+use crate::store::sqlite::Sqlite;
+use crate::store::{Stop, StoreError, Stops as _};
+
+/// The lock that keeps two commands from moving held mail at the same time.
+const LOCK_FILE: &str = "release.lock";
+/// Where Postfix looks for its configuration when nothing is said; there `-c` is left out, because Postfix gives
+/// ordinary users less when it is there.
+const POSTFIX_DEFAULT: &str = "/etc/postfix";
+/// Where Sendmail looks for its configuration when nothing is said.
+const SENDMAIL_DEFAULT: &str = "/etc/mail";
+
+/// Why a command on held mail cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The log.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The store.
+    #[error("the store of stops: {0}")]
+    Store(#[from] StoreError),
+    /// The mail server.
+    #[error(transparent)]
+    Mta(#[from] MtaError),
+    /// The release itself.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// A file.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Everything that moves held mail, opened.
+pub struct Office {
+    pub config: Config,
+    pub ledger: Ledger,
+    pub mta: Box<dyn Mta>,
+    pub log: DecisionLog,
+    stops: Vec<Stop>,
+    post: Submission,
+    host: String,
+    from: Option<String>,
+}
+
+impl Office {
+    /// Opens everything the configuration names.
+    pub fn open(config: Config, now: Timestamp) -> Result<Self, Trouble> {
+        let state = &config.daemon.state;
+        let ledger = Ledger::open(&state.ledger())?;
+        let journal = Journal::open(&Options::new(state.log(), "", Role::Appender, now))?;
+        let log = DecisionLog { journal, directory: state.log() };
+        let stops = stops(&state.store())?;
+        let mta = mail_server(&config.daemon.mta)?;
+        let post = Submission { program: config.daemon.submission.program.clone() };
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let from = config.daemon.submission.sender.as_ref().map(ToString::to_string);
+        Ok(Self { config, ledger, mta, log, stops, post, host, from })
+    }
+
+    /// Works with the release machinery, by this clock.
+    pub fn with_release<T>(
+        &mut self,
+        clock: &dyn Fn() -> Timestamp,
+        work: impl FnOnce(&mut Release<'_, Box<dyn Mta>, DecisionLog, InForce<'_>, Submission>) -> Result<T, ReleaseError>,
+    ) -> Result<T, Trouble> {
+        let regime = InForce { config: &self.config, stops: &self.stops };
+        let mut release = Release {
+            ledger: &mut self.ledger,
+            mta: &mut self.mta,
+            chronicle: &mut self.log,
+            regime: &regime,
+            post: &mut self.post,
+            clock,
+            wait: &|time: Duration| std::thread::sleep(time),
+            host: &self.host,
+            from: self.from.as_deref(),
+        };
+        Ok(work(&mut release)?)
+    }
+}
+
+/// Takes the lock on held mail; `None` when another command has it. The lock goes with the file, also when the process is killed.
+pub fn lock(state_directory: &Path) -> Result<Option<File>, Trouble> {
+    let path = state_directory.join(LOCK_FILE);
+    let failed = |source| Trouble::File { path: path.clone(), source };
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Takes the lock on held mail, waiting for the command that has it.
+pub fn wait_for_lock(state_directory: &Path) -> Result<File, Trouble> {
+    loop {
+        if let Some(file) = lock(state_directory)? {
+            return Ok(file);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Every stop there is; which of them is in force is asked again for each message.
+fn stops(store: &Path) -> Result<Vec<Stop>, Trouble> {
+    let directory = store.parent().unwrap_or(Path::new("."));
+    let failed = |source| Trouble::File { path: store.to_owned(), source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    Ok(runtime.block_on(async { Sqlite::open(directory)?.all().await })?)
+}
+
+/// The mail server, with its queue changed directly by root, through the helper by everybody else.
+fn mail_server(settings: &MtaSettings) -> Result<Box<dyn Mta>, Trouble> {
+    let is_root = rustix::process::geteuid().is_root();
+    let helper = || HelperClient::Socket(settings.helper_socket.clone());
+    Ok(match settings.kind {
+        MtaKind::Postfix => {
+            let tools: Box<dyn QueueTools> =
+                if is_root { Box::new(postfix_tools(settings)) } else { Box::new(helper()) };
+            let config_directory = unless_default(&settings.config_directory, POSTFIX_DEFAULT);
+            Box::new(Postfix { postqueue: settings.postqueue.clone(), config_directory, tools })
+        }
+        MtaKind::Sendmail => {
+            let direct = sendmail_tools(settings)?;
+            let queue = direct.queue.clone();
+            let tools: Box<dyn QueueTools> = if is_root { Box::new(direct) } else { Box::new(helper()) };
+            Box::new(Sendmail { queue, tools })
+        }
+    })
+}
+
+fn postfix_tools(settings: &MtaSettings) -> PostfixTools {
+    PostfixTools {
+        postsuper: settings.postsuper.clone(),
+        postcat: settings.postsuper.with_file_name("postcat"),
+        config_directory: unless_default(&settings.config_directory, POSTFIX_DEFAULT),
+    }
+}
+
+fn sendmail_tools(settings: &MtaSettings) -> Result<SendmailTools, Trouble> {
+    let path = settings.config_directory.join("sendmail.cf");
+    let text = std::fs::read(&path).map_err(|source| Trouble::File { path: path.clone(), source })?;
+    let queue = Queue::of(&String::from_utf8_lossy(&text));
+    let config_file = unless_default(&settings.config_directory, SENDMAIL_DEFAULT).map(|_| path);
+    Ok(SendmailTools { sendmail: settings.sendmail.clone(), config_file, queue })
+}
+
+fn unless_default(directory: &Path, default: &str) -> Option<PathBuf> {
+    (directory != Path::new(default)).then(|| directory.to_owned())
+}

@@ -1,0 +1,98 @@
+//! `charter-milter release`: lets held mail go when its window is open. A timer starts it every minute; to start it twice, or
+//! to kill it, does no harm.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use jiff::{SignedDuration, Timestamp};
+
+use super::Exit;
+use super::mail_server::{Office, Trouble, lock};
+use crate::config::Config;
+use crate::hold::release::Summary;
+
+/// A run ends in time for the next one, seconds.
+const PATIENCE_SECONDS: u32 = 50;
+
+/// Arguments of `release`.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// Main configuration file
+    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
+    config: PathBuf,
+    /// Go on for so long where the pace says that the next message may leave a little later
+    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE_SECONDS)]
+    patience: u32,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `release`.
+#[must_use]
+pub fn run(args: &Args) -> Exit {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(report) => {
+            let _ = writeln!(anstream::stderr(), "{}", report.render(false));
+            return Exit::Failed;
+        }
+    };
+    match work(args, config) {
+        Ok(Some(summary)) => {
+            print(&summary, args.json);
+            if summary.is_alarming() { Exit::Found } else { Exit::Fine }
+        }
+        Ok(None) => {
+            let _ = writeln!(anstream::stderr(), "charter-milter: another command is moving held mail; nothing to do");
+            Exit::Fine
+        }
+        Err(trouble) => {
+            let _ = writeln!(anstream::stderr(), "charter-milter: {trouble}");
+            Exit::Failed
+        }
+    }
+}
+
+fn work(args: &Args, config: Config) -> Result<Option<Summary>, Trouble> {
+    let clock = || -> Timestamp { super::now() };
+    let Some(_lock) = lock(&config.daemon.state.0)? else { return Ok(None) };
+    let retention = SignedDuration::try_from(config.daemon.retention.ledger).unwrap_or(SignedDuration::MAX);
+    let mut office = Office::open(config, clock())?;
+    let patience = SignedDuration::from_secs(args.patience.into());
+    let summary = office.with_release(&clock, |release| release.run(patience))?;
+    if let Ok(before) = clock().checked_sub(retention) {
+        office.ledger.forget_before(before)?;
+    }
+    Ok(Some(summary))
+}
+
+fn print(summary: &Summary, json: bool) {
+    let mut out = anstream::stdout();
+    if json {
+        let text = serde_json::to_string(summary).unwrap_or_default();
+        let _ = writeln!(out, "{text}");
+        return;
+    }
+    for (count, what) in [
+        (summary.seen, "seen on hold"),
+        (summary.released, "let go"),
+        (summary.recalled, "called back, their window has closed"),
+        (summary.gone, "left the queue"),
+        (summary.returned, "returned to their senders"),
+        (summary.waiting, "waiting"),
+        (summary.orphans, "waiting under a charter that is not configured"),
+        (summary.others, "on hold for other reasons, not touched"),
+    ] {
+        if count > 0 {
+            let _ = writeln!(out, "{count:>6} {what}");
+        }
+    }
+    for (why, count) in &summary.missing {
+        let _ = writeln!(out, "{count:>6} missing: {why}");
+    }
+    for problem in &summary.problems {
+        let _ = writeln!(anstream::stderr(), "charter-milter: {problem}");
+    }
+}

@@ -1,0 +1,115 @@
+//! What a sender reads when a message that waited could not be delivered, and comes back.
+
+use super::Language;
+use crate::hold::plan::Overdue;
+
+/// What the notice quotes; none of it comes from a member.
+#[derive(Debug, Clone, Copy)]
+pub struct Returned<'a> {
+    /// The list's name for people.
+    pub list: &'a str,
+    /// The charter's title.
+    pub charter: &'a str,
+    /// When the message arrived, local time, as people write it.
+    pub arrived: &'a str,
+    /// The reference of the decision, by which the message is found in the log.
+    pub reference: &'a str,
+    /// Whom to turn to against the decision.
+    pub contest: Option<&'a str>,
+    /// The order on which the message was cancelled, in the organisation's own numbering.
+    pub order: Option<&'a str>,
+}
+
+/// The subject of the notice.
+#[must_use]
+pub fn subject(language: Language) -> &'static str {
+    match language {
+        Language::French => "Message non distribué",
+        Language::English => "Message not delivered",
+    }
+}
+
+/// The text of the notice; lines end with LF.
+#[must_use]
+pub fn text(language: Language, why: Overdue, returned: &Returned<'_>) -> String {
+    match language {
+        Language::French => french(why, returned),
+        Language::English => english(why, returned),
+    }
+}
+
+fn french(why: Overdue, returned: &Returned<'_>) -> String {
+    let Returned { list, charter, arrived, reference, .. } = returned;
+    let reason = match why {
+        Overdue::PeriodOver => {
+            "la période pendant laquelle cette liste est ouverte s'est terminée avant qu'il ait pu partir"
+        }
+        Overdue::NoWindowLeft => {
+            "la période pendant laquelle cette liste est ouverte se termine avant la prochaine plage horaire d'envoi"
+        }
+        Overdue::Suspended => "une suspension était en vigueur jusqu'à ce qu'il soit trop tard pour le distribuer",
+        Overdue::Order => "son envoi a été annulé par décision de l'organisme",
+    };
+    let mut text = format!(
+        "Votre message du {arrived} à la liste « {list} » n'a été distribué à personne :\n{reason}.\n\n\
+         Charte appliquée : {charter}\nRéférence : {reference}\n"
+    );
+    if let Some(order) = returned.order {
+        text.push_str(&format!("Décision : {order}\n"));
+    }
+    if let Some(contest) = returned.contest {
+        text.push_str(&format!("Contestation : {contest}\n"));
+    }
+    text.push_str("\nIl vous est rendu ci-joint.\n");
+    text
+}
+
+fn english(why: Overdue, returned: &Returned<'_>) -> String {
+    let Returned { list, charter, arrived, reference, .. } = returned;
+    let reason = match why {
+        Overdue::PeriodOver => "the period in which this list is open ended before it could leave",
+        Overdue::NoWindowLeft => "the period in which this list is open ends before the next delivery window",
+        Overdue::Suspended => "a suspension was in force until it was too late to deliver it",
+        Overdue::Order => "its delivery was cancelled by decision of the organisation",
+    };
+    let mut text = format!(
+        "Your message of {arrived} to the list \"{list}\" was delivered to nobody:\n{reason}.\n\n\
+         Charter applied: {charter}\nReference: {reference}\n"
+    );
+    if let Some(order) = returned.order {
+        text.push_str(&format!("Decision: {order}\n"));
+    }
+    if let Some(contest) = returned.contest {
+        text.push_str(&format!("To contest it: {contest}\n"));
+    }
+    text.push_str("\nIt is returned to you herewith.\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_words_in_each_language() {
+        let returned = Returned {
+            list: "Élections – C",
+            charter: "Listes électorales",
+            arrived: "25 juin 2018 à 11:00",
+            reference: "12-0123456789abcdef",
+            contest: Some("commission@organisme.example"),
+            order: Some("CE-2018-07"),
+        };
+        for language in [Language::French, Language::English] {
+            let texts: Vec<_> = Overdue::ALL.iter().map(|why| text(language, *why, &returned)).collect();
+            for (n, text) in texts.iter().enumerate() {
+                assert!(!texts.iter().skip(n + 1).any(|other| other == text));
+                for quoted in ["Élections – C", "12-0123456789abcdef", "commission@organisme.example", "CE-2018-07"]
+                {
+                    assert!(text.contains(quoted), "{quoted} is missing in {text}");
+                }
+                assert!(text.lines().all(|line| line.len() <= 998));
+            }
+        }
+    }
+}
