@@ -29,6 +29,12 @@ pub fn system() -> Clock {
     Arc::new(read)
 }
 
+/// Whether a test has set the clock, so that it is not the mail server's.
+#[must_use]
+pub fn is_set() -> bool {
+    cfg!(debug_assertions) && std::env::var_os(TEST_CLOCK).is_some()
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the place where the clock is read")]
 fn read() -> Timestamp {
     Timestamp::now()

@@ -13,14 +13,12 @@ use crate::decision_log::{Journal, JournalError, Options, Role};
 use crate::hold::chronicle::DecisionLog;
 use crate::hold::ledger::{Ledger, LedgerError};
 use crate::hold::mta::sendmail::Queue;
-use crate::hold::mta::{
-    HelperClient, Mta, MtaError, Postfix, PostfixTools, QueueTools, Sendmail, SendmailTools,
-};
+use crate::hold::mta::{HelperClient, Mta, MtaError, Postfix, PostfixTools, QueueTools, Sendmail, SendmailTools};
 use crate::hold::notice::Submission;
 use crate::hold::regime::InForce;
 use crate::hold::release::{Release, ReleaseError};
 use crate::store::sqlite::Sqlite;
-use crate::store::{Stop, StoreError, Stops as _};
+use crate::store::{Stops as _, StoreError};
 
 /// The lock that keeps two commands from moving held mail at the same time.
 const LOCK_FILE: &str = "release.lock";
@@ -64,7 +62,8 @@ pub struct Office {
     pub ledger: Ledger,
     pub mta: Box<dyn Mta>,
     pub log: DecisionLog,
-    stops: Vec<Stop>,
+    store: Sqlite,
+    runtime: tokio::runtime::Runtime,
     post: Submission,
     host: String,
     from: Option<String>,
@@ -77,12 +76,14 @@ impl Office {
         let ledger = Ledger::open(&state.ledger())?;
         let journal = Journal::open(&Options::new(state.log(), "", Role::Appender, now))?;
         let log = DecisionLog { journal, directory: state.log() };
-        let stops = stops(&state.store())?;
+        let store = Sqlite::open(&state.0)?;
+        let failed = |source| Trouble::File { path: state.0.clone(), source };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let mta = mail_server(&config.daemon.mta)?;
         let post = Submission { program: config.daemon.submission.program.clone() };
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let from = config.daemon.submission.sender.as_ref().map(ToString::to_string);
-        Ok(Self { config, ledger, mta, log, stops, post, host, from })
+        Ok(Self { config, ledger, mta, log, store, runtime, post, host, from })
     }
 
     /// Works with the release machinery, by this clock.
@@ -91,14 +92,17 @@ impl Office {
         clock: &dyn Fn() -> Timestamp,
         work: impl FnOnce(&mut Release<'_, Box<dyn Mta>, DecisionLog, InForce<'_>, Submission>) -> Result<T, ReleaseError>,
     ) -> Result<T, Trouble> {
-        let regime = InForce { config: &self.config, stops: &self.stops };
+        let (store, runtime) = (&self.store, &self.runtime);
+        let stops = || runtime.block_on(store.history());
+        let mut regime = InForce::new(&self.config, &stops);
         let mut release = Release {
             ledger: &mut self.ledger,
             mta: &mut self.mta,
             chronicle: &mut self.log,
-            regime: &regime,
+            regime: &mut regime,
             post: &mut self.post,
             clock,
+            same_clock: !super::clock::is_set(),
             wait: &|time: Duration| std::thread::sleep(time),
             host: &self.host,
             from: self.from.as_deref(),
@@ -127,14 +131,6 @@ pub fn wait_for_lock(state_directory: &Path) -> Result<File, Trouble> {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// Every stop there is; which of them is in force is asked again for each message.
-fn stops(store: &Path) -> Result<Vec<Stop>, Trouble> {
-    let directory = store.parent().unwrap_or(Path::new("."));
-    let failed = |source| Trouble::File { path: store.to_owned(), source };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    Ok(runtime.block_on(async { Sqlite::open(directory)?.all().await })?)
 }
 
 /// The mail server, with its queue changed directly by root, through the helper by everybody else.

@@ -6,6 +6,9 @@ pub mod check;
 mod clock;
 mod explain;
 pub mod log;
+mod mail_server;
+pub mod postsuper_helper;
+pub mod release;
 mod serve;
 pub mod stop;
 
@@ -57,6 +60,11 @@ enum Command {
     Explain(explain::Args),
     /// The decision log: verify, prove, report, purge.
     Log(log::Args),
+    /// Let held mail go when its window is open
+    Release(release::Args),
+    /// Change Postfix's queue as root, for `release` and `held`
+    #[command(hide = true)]
+    PostsuperHelper(postsuper_helper::Args),
     /// Suspend a sender, a list, a charter or all protected mail
     Stop(stop::Args),
     /// Lift a stop
@@ -71,6 +79,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Serve(args) => serve::run(&args).into(),
             Command::Explain(args) => explain::run(&args).into(),
             Command::Log(args) => log::run(args).into(),
+            Command::Release(args) => release::run(&args).into(),
+            Command::PostsuperHelper(args) => postsuper_helper::run(args).into(),
             Command::Stop(args) => stop::run(&args).into(),
             Command::Resume(args) => stop::resume(&args).into(),
         },

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::Exit;
 use super::mail_server::{Office, Trouble, lock};
@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> Exit {
     let config = match Config::load(&args.config) {
         Ok(config) => config,
         Err(report) => {
-            let _ = writeln!(anstream::stderr(), "{}", report.render(false));
+            super::complain(&report);
             return Exit::Failed;
         }
     };
@@ -45,23 +45,23 @@ pub fn run(args: &Args) -> Exit {
             if summary.is_alarming() { Exit::Found } else { Exit::Fine }
         }
         Ok(None) => {
-            let _ = writeln!(anstream::stderr(), "charter-milter: another command is moving held mail; nothing to do");
+            super::say("another command is moving held mail; nothing to do");
             Exit::Fine
         }
         Err(trouble) => {
-            let _ = writeln!(anstream::stderr(), "charter-milter: {trouble}");
+            super::say_error(&trouble);
             Exit::Failed
         }
     }
 }
 
 fn work(args: &Args, config: Config) -> Result<Option<Summary>, Trouble> {
-    let clock = || -> Timestamp { super::now() };
+    let clock = super::clock::system();
     let Some(_lock) = lock(&config.daemon.state.0)? else { return Ok(None) };
     let retention = SignedDuration::try_from(config.daemon.retention.ledger).unwrap_or(SignedDuration::MAX);
     let mut office = Office::open(config, clock())?;
     let patience = SignedDuration::from_secs(args.patience.into());
-    let summary = office.with_release(&clock, |release| release.run(patience))?;
+    let summary = office.with_release(&*clock, |release| release.run(patience))?;
     if let Ok(before) = clock().checked_sub(retention) {
         office.ledger.forget_before(before)?;
     }
@@ -93,6 +93,6 @@ fn print(summary: &Summary, json: bool) {
         let _ = writeln!(out, "{count:>6} missing: {why}");
     }
     for problem in &summary.problems {
-        let _ = writeln!(anstream::stderr(), "charter-milter: {problem}");
+        super::say(problem);
     }
 }

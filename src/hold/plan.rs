@@ -94,6 +94,8 @@ pub struct Situation<'a> {
     pub charters: &'a BTreeMap<String, Terms>,
     /// What was let go since the earliest open window began, or within the longest pace.
     pub past: &'a [PastRelease],
+    /// The mail server reads the same clock as this program; always so, except where a test sets ours.
+    pub same_clock: bool,
 }
 
 closed_list! {
@@ -353,7 +355,7 @@ impl<'a> Matches<'a> {
             *matches.ids.entry(&queued.queue_id).or_default() += 1;
             let entries = cases_of.get(&queued.queue_id).into_iter().flatten();
             // Where an id was used again, the newest entry that fits is the message's own.
-            match entries.rev().find(|(_, case)| is_same(&case.entry, queued)) {
+            match entries.rev().find(|(_, case)| is_same(&case.entry, queued, situation.same_clock)) {
                 // A listing is not made at one instant: a message that moves meanwhile can show twice. The later line is newer.
                 Some((index, _)) => drop(matches.by_case.insert(*index, queued)),
                 None => matches.others += usize::from(queued.place == QueuePlace::OnHold),
@@ -368,11 +370,11 @@ impl<'a> Matches<'a> {
     }
 }
 
-fn is_same(entry: &Entry, queued: &Queued) -> bool {
+fn is_same(entry: &Entry, queued: &Queued, same_clock: bool) -> bool {
     match entry.sighting {
         Some(sighting) => sighting == queued.sighting,
         // Queue listings show whole seconds, rounded down.
-        None => queued.sighting.arrival <= entry.held.entered,
+        None => !same_clock || queued.sighting.arrival <= entry.held.entered,
     }
 }
 

@@ -8,11 +8,17 @@ use crate::charter::calendar::{self, Days};
 use crate::charter::{Charter, List, Mode, NightWindow, Sender};
 use crate::config::Config;
 use crate::message::address::Address;
-use crate::store::{Stop, StopSubject};
+use crate::store::{Stop, StopSubject, StoreError};
 use crate::wording::Language;
 
 /// Where the rules for held mail come from.
 pub trait Regime {
+    /// Reads anew what may have changed since the last look: a stop holds at once.
+    ///
+    /// # Errors
+    /// When it cannot be known whether something is stopped; then nothing may leave.
+    fn refresh(&mut self) -> Result<(), StoreError>;
+
     /// The charter's window, pace and order now; `None` when there is no such charter. The seed is filled in later.
     fn terms(&self, charter: &str, now: Timestamp) -> Option<Terms>;
 
@@ -50,12 +56,17 @@ pub struct Voice {
 }
 
 /// The configuration in force, and the stops in force.
-#[derive(Debug, Clone, Copy)]
 pub struct InForce<'a> {
-    /// The configuration.
-    pub config: &'a Config,
-    /// The stops.
-    pub stops: &'a [Stop],
+    config: &'a Config,
+    read_stops: &'a dyn Fn() -> Result<Vec<Stop>, StoreError>,
+    stops: Vec<Stop>,
+}
+
+impl<'a> InForce<'a> {
+    /// The configuration, and where to read the stops.
+    pub fn new(config: &'a Config, read_stops: &'a dyn Fn() -> Result<Vec<Stop>, StoreError>) -> Self {
+        Self { config, read_stops, stops: Vec::new() }
+    }
 }
 
 impl InForce<'_> {
@@ -85,6 +96,11 @@ impl InForce<'_> {
 }
 
 impl Regime for InForce<'_> {
+    fn refresh(&mut self) -> Result<(), StoreError> {
+        self.stops = (self.read_stops)()?;
+        Ok(())
+    }
+
     fn terms(&self, charter: &str, now: Timestamp) -> Option<Terms> {
         let charter = self.charter(charter)?;
         let window = charter.night_window.as_ref().filter(|window| window.mode == Mode::Enforce);

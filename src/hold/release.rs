@@ -25,6 +25,7 @@ use super::notice::{self, Notice, Post};
 use super::plan::{self, Action, Case, Missing, Overdue, Plan, Queued, Situation, Step, Terms, Window};
 use super::regime::Regime;
 use crate::charter::ReleaseOrder;
+use crate::store::StoreError;
 use crate::wording::returned::Returned;
 
 /// A vanished message is looked for so long: longer than any maintenance of a queue takes.
@@ -49,6 +50,9 @@ pub enum ReleaseError {
     /// The decision log.
     #[error(transparent)]
     Chronicle(#[from] ChronicleError),
+    /// The store of stops.
+    #[error("the store of stops: {0}")]
+    Store(#[from] StoreError),
 }
 
 /// What a run did, and what it found.
@@ -94,11 +98,13 @@ pub struct Release<'a, M, C, R, P> {
     /// The decision log.
     pub chronicle: &'a mut C,
     /// The charters.
-    pub regime: &'a R,
+    pub regime: &'a mut R,
     /// Who takes notices to senders.
     pub post: &'a mut P,
     /// The clock.
     pub clock: &'a dyn Fn() -> Timestamp,
+    /// The mail server reads the same clock; always so, except where a test sets ours.
+    pub same_clock: bool,
     /// Waits.
     pub wait: &'a dyn Fn(Duration),
     /// The name of this host, in notices.
@@ -187,6 +193,7 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
 
     /// Reads the ledger first and the queue second: what is entered in between is not in the ledger's list, and is not missed.
     fn look(&mut self) -> Result<Look, ReleaseError> {
+        self.regime.refresh()?;
         let vanished_since = (self.clock)().checked_sub(VANISHED_WATCH).unwrap_or(Timestamp::MIN);
         let entries = self.ledger.open_entries(vanished_since)?;
         let queue = self.mta.list()?;
@@ -230,7 +237,9 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
         let memory = look.now.checked_sub(PACE_MEMORY).unwrap_or(Timestamp::MIN);
         let past = self.ledger.releases_since(opened.fold(memory, Timestamp::min))?;
         let (cases, queue) = (&look.cases[..], &look.queue[..]);
-        let mut plan = plan::plan(&Situation { now: look.now, cases, queue, charters: &charters, past: &past });
+        let same_clock = self.same_clock;
+        let situation = Situation { now: look.now, cases, queue, charters: &charters, past: &past, same_clock };
+        let mut plan = plan::plan(&situation);
         self.confirm_absences(look, &mut plan)?;
         Ok(plan)
     }

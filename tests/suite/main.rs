@@ -12,6 +12,7 @@ mod check;
 mod config;
 mod differential;
 mod golden;
+mod hold;
 mod log_attacks;
 mod log_journal;
 mod mta;

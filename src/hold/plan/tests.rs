@@ -76,6 +76,7 @@ impl World {
             queue: &self.queue,
             charters: &BTreeMap::from([(self.charter.to_owned(), terms)]),
             past: &self.past,
+            same_clock: true,
         })
     }
 

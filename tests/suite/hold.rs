@@ -1,0 +1,486 @@
+//! Held mail with real mail servers: the real `release`, the real queue tools, a real queue.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use charter_milter::decision_log::{Journal, Options as LogOptions, Role};
+use charter_milter::hold::ledger::Ledger;
+use charter_milter::hold::mta::{HelperClient, Mta as _, Outcome, Postfix as PostfixQueue, QueueTools as _, Verb};
+use charter_milter::hold::plan::QueuePlace;
+use charter_milter::hold::{Entry, Held, Route, State};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::mta::gateway::binary;
+use crate::mta::letter::Letter;
+use crate::mta::postfix::{Options, Postfix};
+use crate::mta::sendmail::Sendmail;
+use crate::mta::sink::Sink;
+use crate::mta::{wait_for, write};
+
+const LIST: &str = "electeurs@elections.example";
+
+/// The night window, as hours from now; the window of a test must not depend on the hour at which it runs.
+#[derive(Clone, Copy)]
+enum Hours {
+    Open,
+    Closed,
+}
+
+/// A state directory as a daemon leaves it, and a configuration that names the mail server's tools.
+struct Gateway {
+    directory: PathBuf,
+    config: PathBuf,
+    mta: String,
+}
+
+impl Gateway {
+    fn for_postfix(postfix: &Postfix) -> Self {
+        let etc = postfix.config_directory().display().to_string();
+        let submit = postfix.directory().join("submit");
+        script(&submit, &format!("exec /usr/sbin/sendmail -C {etc} \"$@\""));
+        let mta = format!(
+            "[mta]\nkind = \"postfix\"\nconfig_directory = \"{etc}\"\n\n[submission]\nprogram = \"{}\"\n",
+            submit.display()
+        );
+        Self::new(postfix.directory(), mta)
+    }
+
+    fn new(directory: &Path, mta: String) -> Self {
+        let directory = directory.join("gateway");
+        std::fs::create_dir_all(directory.join("state")).unwrap();
+        let gateway = Self { config: directory.join("charter-milter.toml"), directory, mta };
+        gateway.configure(Hours::Closed, "", 0);
+        let log = LogOptions::new(gateway.state().join("log"), "gateway.example/charter-milter", Role::Keeper, now());
+        Journal::open(&log).unwrap();
+        gateway
+    }
+
+    /// Writes the configuration: the window, its pace, and on which day from today the period ends.
+    fn configure(&self, hours: Hours, pace: &str, closes_in_days: i64) {
+        let hour = |offset: i64| (now() + SignedDuration::from_hours(offset)).strftime("%H:%M:00").to_string();
+        let (from, to) = match hours {
+            Hours::Open => (hour(-2), hour(2)),
+            Hours::Closed => (hour(3), hour(5)),
+        };
+        let day = |offset: i64| (now() + SignedDuration::from_hours(24 * offset)).strftime("%Y-%m-%d").to_string();
+        let (opens, closes) = (day(-9), day(closes_in_days + 2));
+        let charter = format!(
+            "[charter]\nid = \"nuit\"\ntitle = \"Charte de nuit\"\nlanguage = \"fr\"\ntimezone = \"UTC\"\nmode = \"enforce\"\n\
+             contest = \"commission@elections.example\"\ndomains = [\"elections.example\"]\n\n\
+             [period]\nopens = {opens}\ncloses = {closes}\nclause = \"x:1\"\n\n\
+             [night_window]\nfrom = {from}\nto = {to}\n{pace}\norder = \"draw\"\nclause = \"x:2\"\n\n\
+             [[list]]\naddress = \"{LIST}\"\nlabel = \"Élections\"\n\n\
+             [[sender]]\nname = \"Liste A\"\naddresses = [\"a@candidats.example\"]\nproofs = [{{ sasl = \"a\" }}]\nlists = [\"{LIST}\"]\n\n\
+             [[sender]]\nname = \"Liste B\"\naddresses = [\"b@candidats.example\"]\nproofs = [{{ sasl = \"b\" }}]\nlists = [\"{LIST}\"]\n\n\
+             [rules]\nsender = {{ clause = \"x:1\" }}\n\n\
+             [[clause]]\nid = \"x:1\"\ntext = \"Days.\"\n\n[[clause]]\nid = \"x:2\"\ntext = \"Hours.\"\n"
+        );
+        write(&self.directory, "charters/nuit.toml", charter);
+        let main =
+            format!("charters = [\"charters/*.toml\"]\nstate_directory = \"{}\"\n{}", self.state().display(), self.mta);
+        std::fs::write(&self.config, main).unwrap();
+    }
+
+    fn state(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
+    fn ledger(&self) -> Ledger {
+        Ledger::open(&self.state().join("ledger.sqlite")).unwrap()
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.ledger().all_entries().unwrap()
+    }
+
+    fn states(&self) -> Vec<State> {
+        self.entries().iter().map(|entry| entry.state).collect()
+    }
+
+    /// Enters a message that the mail server holds, as the daemon does.
+    fn enter(&self, route: Route, queue_id: &str, sender: &str) {
+        let entered = now();
+        let held = Held {
+            route,
+            queue_id: queue_id.parse().unwrap(),
+            arrival: entered,
+            entered,
+            size_bytes: 1_000,
+            charter: "nuit".to_owned(),
+            list: LIST.to_owned(),
+            sender: format!("pseudonym-{sender}"),
+            reference: "0-0123456789abcdef".to_owned(),
+            registered_as: Some(format!("Liste {}", sender.to_uppercase())),
+            return_to: Some(format!("{sender}@candidats.example")),
+            release_not_before: entered,
+            window_ends: entered,
+            period_ends: None,
+        };
+        self.ledger().enter(&[&held]).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Output {
+        Command::new(binary())
+            .arg(arguments[0])
+            .arg("--config")
+            .arg(&self.config)
+            .args(&arguments[1..])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// Runs `release` and returns its summary; it must have been able to work.
+    fn release(&self) -> serde_json::Value {
+        let output = self.command(&["release", "--json", "--patience", "0"]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code().is_some_and(|code| code < 2), "{errors}");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no summary: {errors}"))
+    }
+
+    /// The kinds of records that concern held mail, with their reasons.
+    fn records(&self) -> Vec<String> {
+        let mut kinds = Vec::new();
+        for segment in std::fs::read_dir(self.state().join("log/segments")).unwrap() {
+            for line in std::fs::read_to_string(segment.unwrap().path()).unwrap().lines() {
+                let record: serde_json::Value = serde_json::from_str(line).unwrap();
+                let kind = record["kind"].as_str().unwrap();
+                if ["seen-in-queue", "draw", "release", "gone", "cancel", "operator"].contains(&kind) {
+                    let reason = record["body"]["reason"].as_str().or(record["body"]["command"].as_str());
+                    kinds.push(reason.map_or(kind.to_owned(), |reason| format!("{kind}:{reason}")));
+                }
+            }
+        }
+        kinds
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the mail servers of these tests run by the real clock")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn script(path: &Path, commands: &str) {
+    std::fs::write(path, format!("#!/bin/sh\n{commands}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A Postfix that holds everything, without any milter.
+fn holding_postfix(sink: &Sink) -> Postfix {
+    Postfix::start(&Options::new(sink.address()).set("smtpd_recipient_restrictions", "static:hold"))
+}
+
+/// Sends a letter and returns its Message-ID and its queue id.
+fn send(postfix: &Postfix, sender: &str) -> (Letter, String) {
+    let letter = Letter::new(&format!("{sender}@candidats.example"), &[LIST]);
+    let outcome = postfix.send(&letter);
+    assert!(outcome.is_accepted(), "{outcome:?}");
+    let reply = outcome.last().text();
+    let queue_id = reply.rsplit(' ').next().unwrap().to_owned();
+    wait_for("the message on hold", || postfix.held().iter().any(|held| held.queue_id == queue_id).then_some(()));
+    (letter, queue_id)
+}
+
+#[test]
+fn held_mail_leaves_in_its_window_and_mail_of_others_stays() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let gateway = Gateway::for_postfix(&postfix);
+    let (one, first) = send(&postfix, "a");
+    let (two, second) = send(&postfix, "b");
+    let (_, stranger) = send(&postfix, "x");
+    gateway.enter(Route::Postfix, &first, "a");
+    gateway.enter(Route::Postfix, &second, "b");
+
+    let summary = gateway.release();
+    assert_eq!(
+        (&summary["seen"], &summary["waiting"], &summary["others"]),
+        (&2.into(), &2.into(), &1.into()),
+        "{summary}"
+    );
+    assert_eq!(postfix.held().len(), 3);
+    assert!(sink.received().is_empty());
+
+    gateway.configure(Hours::Open, "", 0);
+    let summary = gateway.release();
+    assert_eq!(summary["released"], 2, "{summary}");
+    for letter in [&one, &two] {
+        assert_eq!(sink.wait_for_id(&letter.id).recipients, [LIST]);
+    }
+    postfix.wait_until_delivered();
+    assert_eq!(gateway.release()["gone"], 2);
+    assert_eq!(gateway.states(), [State::Gone, State::Gone]);
+    let left: Vec<_> = postfix.held().into_iter().map(|held| held.queue_id).collect();
+    assert_eq!(left, [stranger]);
+    assert_eq!(sink.received().len(), 2, "nothing left twice");
+    let records = gateway.records();
+    assert_eq!(
+        records,
+        [
+            "seen-in-queue",
+            "seen-in-queue",
+            "draw",
+            "release:window",
+            "release:window",
+            "gone:left-queue",
+            "gone:left-queue",
+        ]
+    );
+    let verified = gateway.command(&["log", "verify"]);
+    assert!(verified.status.code() != Some(2), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+#[test]
+fn the_pace_is_kept() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let gateway = Gateway::for_postfix(&postfix);
+    for sender in ["a", "a", "a", "b"] {
+        let (_, id) = send(&postfix, sender);
+        gateway.enter(Route::Postfix, &id, sender);
+    }
+    gateway.configure(Hours::Open, "pace = { messages = 2, per = \"hour\" }", 0);
+    assert_eq!(gateway.release()["released"], 2);
+    assert_eq!(gateway.release()["released"], 0, "two an hour, however often it runs");
+    let left: Vec<_> = gateway.entries().into_iter().filter(|entry| entry.released.is_some()).collect();
+    let mut senders: Vec<_> = left.iter().map(|entry| entry.held.sender.as_str()).collect();
+    senders.sort_unstable();
+    assert_eq!(senders, ["pseudonym-a", "pseudonym-b"], "one of each in turn");
+}
+
+#[test]
+fn overdue_mail_goes_back_to_its_sender_with_the_reason_and_to_nobody_else() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let gateway = Gateway::for_postfix(&postfix);
+    let (letter, id) = send(&postfix, "a");
+    gateway.enter(Route::Postfix, &id, "a");
+    gateway.configure(Hours::Closed, "", -5);
+    let summary = gateway.release();
+    assert_eq!((&summary["returned"], &summary["problems"]), (&1.into(), &serde_json::json!([])), "{summary}");
+    let notice = sink.wait_for("the notice", |received| received.recipients == ["a@candidats.example"]);
+    assert_eq!(notice.sender, "", "a notice must never be answered by another");
+    assert!(notice.header().contains("report-type=delivery-status"), "{}", notice.header());
+    let text = notice.body_text();
+    assert!(text.contains(&letter.id) && text.contains("Action: failed"), "{text}");
+    postfix.wait_until_delivered();
+    assert!(postfix.held().is_empty());
+    assert_eq!((gateway.states(), sink.received().len()), (vec![State::Returned], 1));
+    assert_eq!(gateway.records(), ["seen-in-queue", "cancel:period-over"]);
+    assert_eq!(gateway.release()["returned"], 0);
+}
+
+#[test]
+fn killed_while_postfix_is_asked_the_next_run_finishes_and_nothing_leaves_twice() {
+    for (name, commands) in
+        [("before", "kill -9 $PPID; exit 1"), ("after", "/usr/sbin/postsuper \"$@\"; kill -9 $PPID")]
+    {
+        let sink = Sink::start();
+        let postfix = holding_postfix(&sink);
+        let mut gateway = Gateway::for_postfix(&postfix);
+        let (letter, id) = send(&postfix, "a");
+        gateway.enter(Route::Postfix, &id, "a");
+        let sound = gateway.mta.clone();
+        let deadly = postfix.directory().join("postsuper");
+        script(&deadly, commands);
+        gateway.mta = sound.replace("kind =", &format!("postsuper = \"{}\"\nkind =", deadly.display()));
+        gateway.configure(Hours::Open, "", 0);
+        let output = gateway.command(&["release", "--json"]);
+        assert_eq!(output.status.code(), None, "{name}: killed");
+        assert_eq!(gateway.states(), [State::Released], "{name}");
+        gateway.mta = sound;
+        gateway.configure(Hours::Open, "", 0);
+        gateway.release();
+        postfix.flush();
+        sink.wait_for_id(&letter.id);
+        postfix.wait_until_delivered();
+        gateway.release();
+        assert_eq!((gateway.states(), sink.received().len()), (vec![State::Gone], 1), "{name}");
+        let releases = gateway.records().iter().filter(|record| *record == "release:window").count();
+        assert_eq!(releases, 1, "{name}");
+    }
+}
+
+#[test]
+fn mail_deleted_behind_our_back_is_an_alarm() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let gateway = Gateway::for_postfix(&postfix);
+    let (_, id) = send(&postfix, "a");
+    gateway.enter(Route::Postfix, &id, "a");
+    gateway.release();
+    postfix.command("postsuper", &["-d", &id]);
+    let output = gateway.command(&["release", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["missing"]["vanished"], 1);
+    assert_eq!(gateway.records(), ["seen-in-queue", "gone:vanished"]);
+}
+
+#[test]
+fn mail_let_go_behind_our_back_is_an_alarm() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    postfix.reconfigure(&[("relayhost", "[127.0.0.1]:9")]);
+    let gateway = Gateway::for_postfix(&postfix);
+    let (_, id) = send(&postfix, "a");
+    gateway.enter(Route::Postfix, &id, "a");
+    gateway.release();
+    postfix.command("postsuper", &["-H", &id]);
+    let output = gateway.command(&["release", "--json"]);
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &summary["missing"]["released-by-other"]), (Some(1), &1.into()));
+}
+
+#[test]
+fn what_could_not_be_delivered_before_the_window_closed_is_put_on_hold_again() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    postfix.reconfigure(&[("relayhost", "[127.0.0.1]:9")]);
+    let gateway = Gateway::for_postfix(&postfix);
+    let (_, id) = send(&postfix, "a");
+    gateway.enter(Route::Postfix, &id, "a");
+    gateway.configure(Hours::Open, "", 0);
+    assert_eq!(gateway.release()["released"], 1);
+    wait_for("a deferred message", || postfix.queue().iter().any(|m| m.queue_name == "deferred").then_some(()));
+    gateway.configure(Hours::Closed, "", 0);
+    assert_eq!(gateway.release()["recalled"], 1);
+    assert_eq!((postfix.held().len(), gateway.states()), (1, vec![State::SeenInQueue]));
+}
+
+#[test]
+fn a_mail_server_that_is_down_is_an_error_and_changes_nothing() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let mut gateway = Gateway::for_postfix(&postfix);
+    let (_, id) = send(&postfix, "a");
+    gateway.enter(Route::Postfix, &id, "a");
+    gateway.mta = gateway.mta.replace("kind =", "postqueue = \"/bin/false\"\nkind =");
+    gateway.configure(Hours::Open, "", 0);
+    let output = gateway.command(&["release"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/bin/false failed"), "{output:?}");
+    assert_eq!(gateway.states(), [State::Entered]);
+}
+
+#[test]
+fn the_helper_works_with_no_more_than_the_rights_of_its_unit() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let (letter, id) = send(&postfix, "a");
+    let (_, other) = send(&postfix, "b");
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let theirs: std::os::fd::OwnedFd = theirs.into();
+    let mut helper = Command::new("setpriv")
+        .args(["--no-new-privs", "--bounding-set", "-all,+setuid,+setgid,+dac_read_search", "--inh-caps", "-all"])
+        .arg(binary())
+        .args(["postsuper-helper", "--config-directory"])
+        .arg(postfix.config_directory())
+        .stdin(theirs.try_clone().unwrap())
+        .stdout(theirs)
+        .spawn()
+        .unwrap();
+    let config_directory = Some(postfix.config_directory());
+    let mut queue =
+        PostfixQueue { postqueue: "/usr/sbin/postqueue".into(), config_directory, tools: HelperClient::Stream(ours) };
+    let id = id.parse().unwrap();
+    let absent = "ABCDEF123456".parse().unwrap();
+    let content = String::from_utf8(queue.read(&id).unwrap()).unwrap();
+    assert!(content.contains(&letter.id), "{content}");
+    let outcomes = queue.perform(Verb::Release, &[id.clone(), absent]).unwrap();
+    assert_eq!(outcomes, [Outcome::Done, Outcome::Absent]);
+    queue.deliver(&[id]).unwrap();
+    sink.wait_for_id(&letter.id);
+    assert_eq!(queue.perform(Verb::Discard, &[other.parse().unwrap()]).unwrap(), [Outcome::Done]);
+    postfix.wait_until_delivered();
+    assert_eq!(queue.list().unwrap(), []);
+    drop(queue);
+    assert!(helper.wait().unwrap().success());
+}
+
+#[test]
+fn quarantined_mail_of_sendmail_leaves_in_its_window() {
+    let sink = Sink::start();
+    let sendmail = Sendmail::start(sink.address(), &[]);
+    let wrapper = sendmail.directory().join("wrapper");
+    let command = sendmail.command();
+    let words: Vec<String> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''")))
+        .collect();
+    let libraries =
+        command.get_envs().find(|(name, _)| *name == "LD_LIBRARY_PATH").unwrap().1.unwrap().to_str().unwrap();
+    script(&wrapper, &format!("export LD_LIBRARY_PATH='{libraries}'\nexec {} \"$@\"", words.join(" ")));
+    let mta = format!(
+        "[mta]\nkind = \"sendmail\"\nconfig_directory = \"{}\"\nsendmail = \"{}\"\n\n[submission]\nprogram = \"{1}\"\n",
+        sendmail.directory().display(),
+        wrapper.display()
+    );
+    let gateway = Gateway::new(sendmail.directory(), mta);
+    let letter = Letter::new("a@candidats.example", &[LIST]);
+    let mut submission = Command::new(&wrapper)
+        .args(["-odq", "-i", "-f", "a@candidats.example", "--", LIST])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut submission.stdin.take().unwrap(), &letter.bytes).unwrap();
+    assert!(submission.wait().unwrap().success());
+    let id = sendmail.waiting().remove(0);
+    let held = Command::new(&wrapper).args(["-Qcharter", &format!("-qI{id}")]).output().unwrap();
+    assert!(held.status.success(), "{held:?}");
+    assert_eq!(sendmail.quarantined(), [id.clone()]);
+    gateway.enter(Route::Sendmail, &id, "a");
+
+    assert_eq!(gateway.release()["seen"], 1);
+    gateway.configure(Hours::Open, "", 0);
+    let summary = gateway.release();
+    assert_eq!((&summary["released"], &summary["problems"]), (&1.into(), &serde_json::json!([])), "{summary}");
+    sink.wait_for_id(&letter.id);
+    wait_for("an empty queue", || sendmail.waiting().is_empty().then_some(()));
+    assert_eq!(gateway.release()["gone"], 1);
+    assert_eq!(gateway.states(), [State::Gone]);
+
+    // The second message cannot leave in time any more.
+    let letter = Letter::new("b@candidats.example", &[LIST]);
+    let mut submission = Command::new(&wrapper)
+        .args(["-odq", "-i", "-f", "b@candidats.example", "--", LIST])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut submission.stdin.take().unwrap(), &letter.bytes).unwrap();
+    assert!(submission.wait().unwrap().success());
+    let id = sendmail.waiting().remove(0);
+    assert!(Command::new(&wrapper).args(["-Qcharter", &format!("-qI{id}")]).output().unwrap().status.success());
+    gateway.enter(Route::Sendmail, &id, "b");
+    gateway.configure(Hours::Closed, "", -5);
+    assert_eq!(gateway.release()["returned"], 1);
+    let notice = sink.wait_for("the notice", |received| received.recipients == ["b@candidats.example"]);
+    assert!(notice.body_text().contains(&letter.id), "{}", notice.body_text());
+    assert_eq!((sendmail.quarantined().len(), gateway.states()[1]), (0, State::Returned));
+}
+
+#[test]
+fn two_releases_at_the_same_time_do_not_meet() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let gateway = Gateway::for_postfix(&postfix);
+    let lock = std::fs::File::create(gateway.state().join("release.lock")).unwrap();
+    lock.lock().unwrap();
+    let output = gateway.command(&["release"]);
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another command is moving held mail"), "{output:?}");
+}
+
+#[test]
+fn a_listing_of_postfix_says_what_it_holds() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let (_, id) = send(&postfix, "a");
+    let tools = HelperClient::Socket("/nonexistent".into());
+    let config_directory = Some(postfix.config_directory());
+    let listed = PostfixQueue { postqueue: "/usr/sbin/postqueue".into(), config_directory, tools }.list().unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].queue_id.as_str(), listed[0].place), (id.as_str(), QueuePlace::OnHold));
+    assert_eq!(listed[0].sighting.size_bytes, postfix.held()[0].message_size);
+}
