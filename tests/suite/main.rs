@@ -10,6 +10,7 @@
 mod charters;
 mod check;
 mod config;
+mod decisions;
 mod differential;
 mod golden;
 mod hold;
