@@ -132,6 +132,6 @@ pub(super) fn copies(case: &Case<'_>, rule: &CopiesRule) -> Answer {
 }
 
 /// Rule `tracking` (pm:5.b): the edit finds the trackers, and says how many there were.
-pub(super) fn tracking(_: &Case<'_>, _: &TrackingRule) -> Answer {
+pub(super) fn tracking(_: &Case<'_>, _: TrackingRule) -> Answer {
     Answer::edit(Edit::RemoveTracking)
 }

@@ -434,7 +434,9 @@ impl<'c, 'a> Table<'c, 'a> {
         );
         self.ask_unless(refused, RuleName::Petition, rules.petition.as_ref(), Need::Text, content::petition);
         self.ask_unless(refused, RuleName::ChainLetter, rules.chain_letter.as_ref(), Need::Text, content::chain_letter);
-        self.ask_unless(refused, RuleName::Tracking, rules.tracking.as_ref(), Need::Text, content::tracking);
+        self.ask_unless(refused, RuleName::Tracking, rules.tracking.as_ref(), Need::Text, |case, rule| {
+            content::tracking(case, *rule)
+        });
         let refused = self.refused();
         self.ask_unless(refused, RuleName::Copies, rules.copies.as_ref(), Need::Text, content::copies);
         if rules.quotas.is_empty() {
@@ -468,7 +470,9 @@ impl<'c, 'a> Table<'c, 'a> {
     fn shape(&mut self) {
         let rules = self.case.rules();
         let refused = self.refused();
-        self.ask_unless(refused, RuleName::Receipts, rules.receipts.as_ref(), Need::Structure, shape::receipts);
+        self.ask_unless(refused, RuleName::Receipts, rules.receipts.as_ref(), Need::Structure, |case, rule| {
+            shape::receipts(case, *rule)
+        });
         let refused = self.refused();
         self.ask_unless(refused, RuleName::Subject, rules.subject.as_ref(), Need::Structure, shape::subject);
         self.ask_unless(

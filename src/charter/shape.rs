@@ -3,12 +3,13 @@
 //! They choose the edits; [`crate::message::edit`] carries them out, and leaves alone what already is as it should be.
 
 use super::decision::{Answer, Case};
+use super::facts::Content;
 use super::rules::{BannerRule, DisclaimerRule, ListHeadersRule, ReceiptsRule, ReplyToRule, SubjectRule};
 use super::verdict::{Effect, Evidence, ReasonCode};
 use crate::message::edit::{Banner, BannerPlace, Edit, ListHeaders, SignedPolicy};
 
 /// Rule `receipts` (cnrs:III.e, drancy:III.4.b): header fields and RCPT `NOTIFY=SUCCESS` (RFC 3461).
-pub(super) fn receipts(case: &Case<'_>, rule: &ReceiptsRule) -> Answer {
+pub(super) fn receipts(case: &Case<'_>, rule: ReceiptsRule) -> Answer {
     let Some(content) = case.content else { return Answer::miss() };
     let notify = case.envelope.recipients.iter().flat_map(|recipient| &recipient.parameters).any(|parameter| {
         parameter.get(..7).is_some_and(|name| name.eq_ignore_ascii_case("NOTIFY="))
@@ -90,7 +91,7 @@ pub(super) fn banner(case: &Case<'_>, rule: &BannerRule) -> Answer {
     if banners.is_empty() {
         return Answer::miss();
     }
-    let signed = case.content.is_some_and(|content| content.signed());
+    let signed = case.content.is_some_and(Content::signed);
     if signed && rule.signed == SignedPolicy::Reject {
         return Answer::hit(ReasonCode::SignatureInTheWay, Effect::Reject);
     }
@@ -166,16 +167,9 @@ fn fill(template: &str, fields: &[(&'static str, String)]) -> String {
         let known = after
             .split_once('}')
             .and_then(|(name, tail)| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (value, tail)));
-        match known {
-            Some((value, tail)) => {
-                text.push_str(value);
-                rest = tail;
-            }
-            None => {
-                text.push('{');
-                rest = after;
-            }
-        }
+        let (filled, tail) = known.map_or(("{", after), |(value, tail)| (value.as_str(), tail));
+        text.push_str(filled);
+        rest = tail;
     }
     text.push_str(rest);
     text

@@ -28,7 +28,7 @@ use crate::store::sqlite::Sqlite;
 use sockets::Bound;
 
 /// How long a connection from the MTA may idle: above any MTA's own time-outs, which decide.
-const IDLE_MAX: Duration = Duration::from_secs(7200);
+const IDLE_MAX: Duration = Duration::from_hours(2);
 
 /// Runs the daemon.
 #[derive(Debug, clap::Args)]

@@ -91,7 +91,8 @@ impl Matter {
         };
         for (charter, list) in readings.iter().flat_map(|reading| self.in_force.config.lists(reading)) {
             let index = charter.lists.iter().position(|other| other.address == list.address);
-            let known = self.places.iter().any(|place| place.charter.id == charter.id && place.list == index);
+            // Of several lists the first speaks for its charter: a message to more than one is refused in any case.
+            let known = self.places.iter().any(|place| place.charter.id == charter.id);
             if !known {
                 self.places.push(Place { charter: Arc::clone(charter), list: index, trusted_client: false });
             }
@@ -186,9 +187,12 @@ impl Matter {
     /// A decision that lies in the gateway and not in a charter; every scope concerned gets it.
     pub(super) fn fault(&self, reason: ReasonCode, evidence: &Evidence) -> Decision {
         let effect = if replies::codes(reason).0.starts_with('4') { Effect::Tempfail } else { Effect::Reject };
-        let rulings = self.places.iter().map(|place| Ruling {
-            charter: place.charter.id.clone(),
-            list: place.list().map(|list| list.address.to_string()),
+        // A recipient that nobody can read concerns no charter, and is refused all the same.
+        let scopes: Vec<_> = self.places.iter().map(|place| (place.charter.id.clone(), place.list())).collect();
+        let scopes = if scopes.is_empty() { vec![(String::new(), None)] } else { scopes };
+        let rulings = scopes.into_iter().map(|(charter, list)| Ruling {
+            charter,
+            list: list.map(|list| list.address.to_string()),
             sender: None,
             proof: None,
             findings: vec![Finding {
@@ -220,7 +224,7 @@ impl Matter {
 
     /// The local day, as the charter's language writes it.
     pub(super) fn day_in_words(&self) -> String {
-        let zone = self.places.first().map(|place| place.charter.time_zone.clone()).unwrap_or(jiff::tz::TimeZone::UTC);
+        let zone = self.places.first().map_or(jiff::tz::TimeZone::UTC, |place| place.charter.time_zone.clone());
         let format = match self.language() {
             Language::French => "%d/%m/%Y",
             Language::English => "%Y-%m-%d",

@@ -97,6 +97,18 @@ pub(super) struct Asked {
 }
 
 impl Memory {
+    /// Whether the store answers.
+    pub(super) async fn store_works(&self, now: Timestamp) -> Result<(), Trouble> {
+        self.store.in_force(vec![StopSubject::Everything], now).await?;
+        Ok(())
+    }
+
+    /// Whether the ledger answers.
+    pub(super) async fn ledger_works(&self) -> Result<(), Trouble> {
+        self.ledger.waiting("").await?;
+        Ok(())
+    }
+
     /// The stops in force on any of these.
     pub(super) async fn stops(&self, matter: &Matter, subjects: Vec<StopSubject>) -> Result<Vec<Stop>, Trouble> {
         let stops = self.store.in_force(subjects, matter.now).await?;

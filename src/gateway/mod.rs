@@ -14,6 +14,7 @@ mod pending;
 mod record;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -42,6 +43,9 @@ use record::{Stage, Writing};
 
 /// The header field that carries the reference of the decision.
 pub const REFERENCE_FIELD: &str = "X-Charter-Reference";
+
+/// How long the record of a decision that failed may take, so that the reply still reaches the mail server in time.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Crockford's base 32: no letter that looks like a digit.
 const REFERENCE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -189,8 +193,21 @@ impl Gateway {
         self.judge_envelope(&matter, &alone).await
     }
 
-    /// Asks the rules that need the envelope alone; the reply when they refuse.
+    /// Asks the rules that need the envelope alone; the reply when they refuse, or when they cannot be asked in time.
     pub async fn judge_envelope(&self, matter: &Matter, envelope: &Envelope) -> Option<Reply> {
+        let deadline = matter.limits().callback_deadline;
+        if let Ok(reply) = tokio::time::timeout(deadline, self.rule_on_envelope(matter, envelope)).await {
+            return reply;
+        }
+        tracing::error!(?deadline, "the envelope could not be judged in time; the message is deferred");
+        Some(replies::later(matter.language(), "").plain(envelope.smtputf8))
+    }
+
+    async fn rule_on_envelope(&self, matter: &Matter, envelope: &Envelope) -> Option<Reply> {
+        let limits = matter.limits();
+        if envelope.declared_size_bytes.is_some_and(|size| size > limits.header_bytes_max + limits.body_bytes_max) {
+            return Some(self.refuse_for(matter, envelope, ReasonCode::OverLimit, Evidence::Limit("body-bytes")).await);
+        }
         if matter.unreadable_recipient {
             return Some(
                 self.refuse_for(matter, envelope, ReasonCode::OverLimit, Evidence::Limit("recipient-routes")).await,
@@ -201,7 +218,7 @@ impl Gateway {
         }
         let decision = match deliberation::envelope(matter, envelope, self.sources()).await {
             Ok(decision) => decision,
-            Err(trouble) => return Some(self.trouble(matter, envelope, &trouble).await),
+            Err(trouble) => return self.trouble(matter, envelope, &trouble).await,
         };
         if !decision.verdict().refuses() {
             return None;
@@ -272,13 +289,18 @@ impl Gateway {
             }
         };
         let (matter, envelope) = for_faults;
-        Ruled::refuse(self.refuse_for(&matter, &envelope, reason, Evidence::None).await)
+        // Whatever hung may hang the record of it too.
+        let refusal = self.refuse_for(&matter, &envelope, reason, Evidence::None);
+        let reply = tokio::time::timeout(LAST_WORD, refusal).await;
+        Ruled::refuse(reply.unwrap_or_else(|_| replies::later(matter.language(), "").plain(envelope.smtputf8)))
     }
 
     async fn rule(&self, matter: &Matter, envelope: &Envelope, raw: Vec<u8>, role: Role) -> Ruled {
         let mut deliberation = match deliberation::content(matter, envelope, &raw, self.sources()).await {
             Ok(deliberation) => deliberation,
-            Err(trouble) => return Ruled::refuse(self.trouble(matter, envelope, &trouble).await),
+            Err(trouble) => {
+                return self.trouble(matter, envelope, &trouble).await.map_or_else(Ruled::pass, Ruled::refuse);
+            }
         };
         // What goes on needs the edited copy only; ten large messages at once must not be kept twice.
         drop(raw);
@@ -298,7 +320,10 @@ impl Gateway {
         }
         let outcome = match self.commit(&writing).await {
             Ok(reference) => self.deliver(matter, envelope, deliberation, &reference, role),
-            Err(trouble) => Outcome::Refuse(self.trouble(matter, envelope, &trouble).await),
+            Err(trouble) => match self.trouble(matter, envelope, &trouble).await {
+                Some(reply) => Outcome::Refuse(reply),
+                None => self.deliver(matter, envelope, deliberation, "", role),
+            },
         };
         Ruled { outcome, settlement }
     }
@@ -345,19 +370,18 @@ impl Gateway {
         if effects == Effects::default() { Outcome::Pass } else { Outcome::Deliver(Box::new(effects)) }
     }
 
-    /// On the second socket of two: finds the decision that the first one made.
+    /// On the second socket of two: finds the decision that the first one made. A message that no list is concerned with
+    /// may have passed the first one early, and left nothing there.
     pub async fn recall(&self, matter: &Matter, envelope: &Envelope) -> Ruled {
         let decided = envelope.queue_id.as_ref().and_then(|id| self.pending.take(id, self.now()));
         match decided {
+            None if !matter.concerns_list() => Ruled::pass(),
             Some(Decided::Pass) => Ruled::pass(),
             Some(Decided::Hold(reason)) => {
                 let effects = Effects { quarantine: Some(reason), ..Effects::default() };
                 Ruled { outcome: Outcome::Deliver(Box::new(effects)), settlement: None }
             }
-            None if matter.concerns_list() => {
-                Ruled::refuse(self.refuse_for(matter, envelope, ReasonCode::Undecided, Evidence::None).await)
-            }
-            None => Ruled::pass(),
+            None => Ruled::refuse(self.refuse_for(matter, envelope, ReasonCode::Undecided, Evidence::None).await),
         }
     }
 
@@ -378,15 +402,24 @@ impl Gateway {
         Ok(())
     }
 
-    /// What the log does by the clock; returns the checkpoints signed. Shows whether what failed works again.
+    /// What the log does by the clock; returns the checkpoints signed. Also looks whether what failed works again.
     pub async fn tick(&self, open_windows: &[String]) -> Vec<Published> {
-        match self.parts.journal.tick(self.now(), open_windows).await {
+        let now = self.now();
+        for (writer, works) in
+            [("store", self.parts.memory.store_works(now).await), ("ledger", self.parts.memory.ledger_works().await)]
+        {
+            match works {
+                Ok(()) => metrics::gauge!(meters::UNWRITABLE, "writer" => writer).set(0.0),
+                Err(trouble) => alarm(&trouble),
+            }
+        }
+        match self.parts.journal.tick(now, open_windows).await {
             Ok(published) => {
                 metrics::gauge!(meters::UNWRITABLE, "writer" => "log").set(0.0);
                 published
             }
             Err(error) => {
-                self.alarm(&Trouble::Log(error));
+                alarm(&Trouble::Log(error));
                 Vec::new()
             }
         }
@@ -400,23 +433,20 @@ impl Gateway {
                 writing.matter.reply(writing.decision, writing.envelope, &reference, reasons)
             }
             Err(trouble) => {
-                self.alarm(&trouble);
+                alarm(&trouble);
                 replies::later(writing.matter.language(), "").plain(writing.envelope.smtputf8)
             }
         }
     }
 
-    /// Something the gateway needs failed: the operator is told what, the sender only when to come back.
-    async fn trouble(&self, matter: &Matter, envelope: &Envelope, trouble: &Trouble) -> Reply {
-        self.alarm(trouble);
-        self.refuse_for(matter, envelope, trouble.reason(), Evidence::None).await
-    }
-
-    fn alarm(&self, trouble: &Trouble) {
-        if let Some(writer) = trouble.writer() {
-            metrics::gauge!(meters::UNWRITABLE, "writer" => writer).set(1.0);
+    /// Something the gateway needs failed: the operator is told what, the sender only when to come back. `None` when no
+    /// list is concerned: other mail passes.
+    async fn trouble(&self, matter: &Matter, envelope: &Envelope, trouble: &Trouble) -> Option<Reply> {
+        alarm(trouble);
+        if !matter.concerns_list() {
+            return None;
         }
-        tracing::error!(%trouble, "mail to protected lists is deferred (451) until this is mended");
+        Some(self.refuse_for(matter, envelope, trouble.reason(), Evidence::None).await)
     }
 
     fn sources(&self) -> Sources<'_> {
@@ -446,6 +476,14 @@ fn reference_edits(found: u32, reference: &str) -> Vec<HeaderEdit> {
     let stale = (1..=found).rev().map(|index| HeaderEdit::Delete { name: REFERENCE_FIELD.to_owned(), index });
     let value = format!(" {reference}").into_bytes();
     stale.chain([HeaderEdit::Append { name: REFERENCE_FIELD.to_owned(), value }]).collect()
+}
+
+/// Tells the operator, once for each message, what failed; and the metrics, until it works again.
+fn alarm(trouble: &Trouble) {
+    if let Some(writer) = trouble.writer() {
+        metrics::gauge!(meters::UNWRITABLE, "writer" => writer).set(1.0);
+    }
+    tracing::error!(%trouble, "mail to protected lists is deferred (451) until this is mended");
 }
 
 fn count(decision: &Decision) {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::charter::verdict::{Evidence, ReasonCode};
-use crate::gateway::{Budget, Gateway, Matter, Permit, Ruled};
+use crate::gateway::{Gateway, Matter, Permit, Ruled};
 use crate::message::address::Address;
 use crate::message::envelope::{Envelope, Recipient};
 use crate::wording::replies::Reply;
@@ -127,27 +127,22 @@ impl Session {
             incoming.matter = Some(matter);
             return Reaction::Continue;
         }
-        let budget: &Budget = self.gateway.budget();
-        let Some(permit) = budget.take(incoming.envelope.declared_size_bytes.unwrap_or_default()) else {
+        if let Some(reply) = self.gateway.judge_envelope(&matter, &incoming.envelope).await {
+            self.incoming = None;
+            return Reaction::Refuse(reply);
+        }
+        let declared = incoming.envelope.declared_size_bytes.unwrap_or_default();
+        let Some(permit) = self.gateway.budget().take(declared) else {
             let reply =
                 self.gateway.refuse_for(&matter, &incoming.envelope, ReasonCode::OverBudget, Evidence::None).await;
             self.incoming = None;
             return Reaction::Refuse(reply);
         };
-        match self.gateway.judge_envelope(&matter, &incoming.envelope).await {
-            Some(reply) => {
-                self.incoming = None;
-                Reaction::Refuse(reply)
-            }
-            None => {
-                let declared = usize::try_from(incoming.envelope.declared_size_bytes.unwrap_or_default()).unwrap_or(0);
-                // Room for what the client declared, so that the copy never moves; SIZE may be a lie, so only up to the limit.
-                incoming.raw.reserve_exact(declared.min(bytes(matter.limits().body_bytes_max)) / 64 * 65);
-                incoming.permit = Some(permit);
-                incoming.matter = Some(matter);
-                Reaction::Continue
-            }
-        }
+        // Room for what the client declared and the mail server adds, so that the copy never moves.
+        incoming.raw.reserve_exact(bytes(declared) / 64 * 65);
+        incoming.permit = Some(permit);
+        incoming.matter = Some(matter);
+        Reaction::Continue
     }
 
     /// One header field, its value exactly as received, with the space after the colon.

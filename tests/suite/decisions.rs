@@ -46,9 +46,12 @@ label = "Autres"
 name = "Liste A"
 addresses = ["liste-a@ville.example", "second@ville.example"]
 proofs = [{ sasl = "liste-a" }]
-delegates = [{ login = "deleguee", mailboxes = ["second@ville.example"] }]
 lists = ["electeurs@lists.example"]
 adhered = 2026-02-01
+
+[[sender.delegate]]
+login = "deleguee"
+mailboxes = ["second@ville.example"]
 
 [[sender]]
 name = "Liste B"
@@ -69,8 +72,7 @@ addresses = ["liste-d@ville.example"]
 proofs = [{ sasl = "liste-d" }]
 lists = ["electeurs@lists.example"]
 adhered = 2026-02-01
-opens = 2026-03-10
-closes = 2026-03-15
+period = { opens = 2026-03-10, closes = 2026-03-15 }
 
 [rules]
 sender = { clause = "t:sender", adherence = true }
@@ -143,20 +145,34 @@ impl Arrival {
     fn judge(&self) -> Option<Explained> {
         let directory = tempfile::tempdir().unwrap();
         let clauses = [
-            "period", "night", "sender", "identity", "reply", "size", "structure", "attachments", "petition", "receipts",
-            "subject", "reply-to", "return-path", "banner", "more",
+            "period",
+            "night",
+            "sender",
+            "identity",
+            "reply",
+            "size",
+            "structure",
+            "attachments",
+            "petition",
+            "receipts",
+            "subject",
+            "reply-to",
+            "return-path",
+            "banner",
+            "more",
         ];
-        let mut charter = CHARTER
-            .replace("{charter}", &self.charter)
-            .replace("{rules}", &self.rules)
-            .replace("{tail}", &self.tail);
+        let mut charter =
+            CHARTER.replace("{charter}", &self.charter).replace("{rules}", &self.rules).replace("{tail}", &self.tail);
         for clause in clauses {
             write!(charter, "\n[[clause]]\nid = \"t:{clause}\"\ntext = \"x\"\n").unwrap();
         }
         std::fs::write(directory.path().join("charter.toml"), charter).unwrap();
         let main = directory.path().join("main.toml");
-        std::fs::write(&main, "charters = [\"charter.toml\"]\nstate_directory = \"/nonexistent\"\n[mta]\nkind = \"postfix\"\n")
-            .unwrap();
+        std::fs::write(
+            &main,
+            "charters = [\"charter.toml\"]\nstate_directory = \"/nonexistent\"\n[mta]\nkind = \"postfix\"\n",
+        )
+        .unwrap();
         let config = Config::load(&main).unwrap_or_else(|report| panic!("{}", report.render(false)));
         let recipients = self.recipients.iter().map(|address| Recipient {
             raw: format!("<{address}>"),
@@ -259,9 +275,8 @@ fn outside_the_window_a_message_waits_and_after_the_last_one_it_is_refused() {
     assert_eq!(at("2026-03-13T06:00:00+01:00").judge().unwrap().verdict(), Verdict::Hold);
     let last_evening = at("2026-03-20T12:00:00+01:00").judge().unwrap();
     assert_eq!(last_evening.verdict(), Verdict::Hold, "two hours of the window are inside the period");
-    let monitored = at("2026-03-12T12:00:00+01:00")
-        .with(|arrival| arrival.charter = "mode = \"monitor\"".to_owned())
-        .passes();
+    let monitored =
+        at("2026-03-12T12:00:00+01:00").with(|arrival| arrival.charter = "mode = \"monitor\"".to_owned()).passes();
     assert!(monitored.edits().is_empty(), "monitor touches nothing");
 }
 
@@ -273,14 +288,17 @@ fn a_sender_is_registered_bound_adhered_open_and_proven() {
     other("inconnu@ville.example").is_refused(RuleName::Sender, ReasonCode::SenderUnknown);
     other("liste-b@ville.example").is_refused(RuleName::Sender, ReasonCode::SenderOtherList);
     other("liste-c@ville.example").is_refused(RuleName::Sender, ReasonCode::SenderNotAdhered);
-    let own_dates = |at| other("liste-d@ville.example").with(|arrival| (arrival.at, arrival.login) = (at, Some("liste-d")));
+    let own_dates =
+        |at| other("liste-d@ville.example").with(|arrival| (arrival.at, arrival.login) = (at, Some("liste-d")));
     own_dates("2026-03-09T23:00:00+01:00").is_refused(RuleName::Sender, ReasonCode::SenderNotOpen);
     own_dates("2026-03-10T23:00:00+01:00").passes();
     own_dates("2026-03-16T23:00:00+01:00").is_refused(RuleName::Sender, ReasonCode::SenderClosed);
     let forged = Arrival::fine().with(|arrival| arrival.login = None);
     let refused = forged.is_refused(RuleName::Sender, ReasonCode::SenderNotProven);
     let reply = refused.reply().unwrap();
-    assert!(reply.text.is_ascii() && reply.text.contains("[t:sender]") && reply.text.contains("commission@ville.example"));
+    assert!(
+        reply.text.is_ascii() && reply.text.contains("[t:sender]") && reply.text.contains("commission@ville.example")
+    );
 }
 
 #[test]
@@ -318,9 +336,7 @@ fn all_names_of_a_message_agree() {
         .header("Subject:", "Sender: maire@ville.example\r\nSubject:")
         .is_refused(RuleName::Identity, ReasonCode::SenderFieldDiffers);
     fine().with(|arrival| arrival.sender = "<>").is_refused(RuleName::Sender, ReasonCode::EnvelopeSenderNull);
-    fine()
-        .with(|arrival| arrival.login = Some("deleguee"))
-        .is_refused(RuleName::Sender, ReasonCode::SenderNotProven);
+    fine().with(|arrival| arrival.login = Some("deleguee")).is_refused(RuleName::Sender, ReasonCode::SenderNotProven);
     fine()
         .header("liste-a@ville.example>", "second@ville.example>")
         .with(|arrival| (arrival.login, arrival.sender) = (Some("deleguee"), "second@ville.example"))
@@ -362,8 +378,7 @@ fn size_is_the_whole_message() {
 
 fn multipart(parts: &[&str]) -> (String, String) {
     let header = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n".to_owned();
-    let parts: String = parts.iter().map(|part| format!("--b\r\n{part}\r\n")).collect();
-    (header, format!("{parts}--b--\r\n"))
+    (header, format!("--b\r\n{}\r\n--b--\r\n", parts.join("\r\n--b\r\n")))
 }
 
 fn with_parts(parts: &[&str]) -> Arrival {
