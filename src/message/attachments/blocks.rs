@@ -14,9 +14,10 @@ use crate::message::mime::decode;
 pub(super) fn find(text: &[u8]) -> Vec<TextBlock> {
     let mut found = Vec::new();
     let mut lines = Lines { text, at: 0 };
+    let mut scattered = None;
     while let Some((range, line)) = lines.next() {
         let block = match line.first() {
-            Some(b'b' | b'B') => uuencode(line, &mut lines),
+            Some(b'b' | b'B') => uuencode(line, &mut lines, &mut scattered),
             Some(b'=') => yenc(line, &mut lines),
             Some(b'(') => binhex(line, &mut lines),
             Some(b'-') => armour(line, &mut lines),
@@ -64,7 +65,7 @@ impl<'a> Iterator for Lines<'a> {
 }
 
 /// `begin 644 name`, lines of which the first character gives the length, `end` (POSIX uuencode); and the base64 form.
-fn uuencode(line: &[u8], lines: &mut Lines<'_>) -> Option<Block> {
+fn uuencode(line: &[u8], lines: &mut Lines<'_>, scattered: &mut Option<Scattered>) -> Option<Block> {
     let is_base64 = line.get(..13).is_some_and(|start| start.eq_ignore_ascii_case(b"begin-base64 "));
     let rest = if is_base64 {
         line.get(13..)?
@@ -73,31 +74,17 @@ fn uuencode(line: &[u8], lines: &mut Lines<'_>) -> Option<Block> {
         line.get(6..)?
     };
     let rest = rest.trim_ascii_start();
-    let digits = rest.iter().take_while(|b| matches!(b, b'0'..=b'7')).count();
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     let name = rest.get(digits..)?;
-    if !(3..=6).contains(&digits) || !name.starts_with(b" ") || name.trim_ascii().is_empty() {
+    if !rest.get(..3).is_some_and(|mode| mode.iter().all(|b| matches!(b, b'0'..=b'7'))) {
         return None;
     }
-    let mut ahead = lines.clone();
-    let mut size_bytes = 0;
-    let mut data_lines = 0u64;
-    let mut has_end = false;
-    let mut end = ahead.at;
-    for (range, line) in ahead.by_ref() {
-        if line.trim_ascii() == b"end" || is_base64 && line.trim_ascii() == b"====" {
-            end = range.end;
-            has_end = true;
-            break;
-        }
-        let length = if is_base64 { base64_line(line) } else { uu_line(line) };
-        let Some(length) = length else { break };
-        size_bytes += length;
-        data_lines += u64::from(length > 0);
-        end = range.end;
-    }
-    if data_lines == 0 && !has_end {
-        return None;
-    }
+    let (end, size_bytes) = match following_data(lines, is_base64) {
+        Some(found) => found,
+        None if is_base64 => return None,
+        // MIME::Parser reads on to `end` and skips the lines that are no data.
+        None => (scattered.get_or_insert_with(|| Scattered::in_text(lines.text)).block_end(lines.at)?, 0),
+    };
     lines.at = end;
     Some(Block {
         class: Class::EncodedInText,
@@ -105,6 +92,64 @@ fn uuencode(line: &[u8], lines: &mut Lines<'_>) -> Option<Block> {
         media_type: "application/octet-stream",
         size_bytes,
     })
+}
+
+/// The data that follows a `begin` line at once: where it ends, and how many octets it carries.
+fn following_data(lines: &Lines<'_>, is_base64: bool) -> Option<(usize, u64)> {
+    let (mut end, mut size_bytes) = (None, 0);
+    for (range, line) in lines.clone() {
+        if line.trim_ascii() == b"end" || is_base64 && line.trim_ascii() == b"====" {
+            end = Some(range.end);
+            break;
+        }
+        let length = if is_base64 { base64_line(line) } else { uu_line(line) };
+        let Some(length) = length else { break };
+        size_bytes += length;
+        if length > 0 || end.is_some() {
+            end = Some(range.end);
+        }
+    }
+    end.map(|end| (end, size_bytes))
+}
+
+/// Lines of uuencode anywhere in a text, found once for all `begin` lines, so that many of them cost no more than one.
+struct Scattered {
+    /// Ends of the lines that can be nothing else than data, in order.
+    data: Vec<usize>,
+    /// Ends of the lines that say `end`, in order.
+    ends: Vec<usize>,
+}
+
+impl Scattered {
+    fn in_text(text: &[u8]) -> Self {
+        let (mut data, mut ends) = (Vec::new(), Vec::new());
+        for (range, line) in (Lines { text, at: 0 }) {
+            if line.starts_with(b"end") {
+                ends.push(range.end);
+            } else if is_strict_data(line, range.len()) {
+                data.push(range.end);
+            }
+        }
+        Self { data, ends }
+    }
+
+    /// The end of the file that begins before `at`; `None` when no data comes before the next `end`.
+    fn block_end(&self, at: usize) -> Option<usize> {
+        let first_data = self.data.get(self.data.partition_point(|end| *end <= at)).copied()?;
+        let end = self.ends.get(self.ends.partition_point(|end| *end <= at)).copied();
+        match end {
+            Some(end) if end < first_data => None,
+            Some(end) => Some(end),
+            None => self.data.last().copied(),
+        }
+    }
+}
+
+/// What MIME::Parser takes for data: no small letter, and the length that the first character tells.
+fn is_strict_data(line: &[u8], line_bytes: usize) -> bool {
+    let Some(first) = line.first() else { return false };
+    let groups = (usize::from(first.wrapping_sub(b' ') & 0x3f) + 2) / 3;
+    groups > 0 && !line.iter().any(u8::is_ascii_lowercase) && groups == line_bytes / 4
 }
 
 /// The octets a line of uuencode carries, `None` when it is none. Some encoders drop trailing spaces, some add a
@@ -243,12 +288,21 @@ mod tests {
     }
 
     #[test]
+    fn data_after_other_lines_is_found_up_to_the_end() {
+        let text = "begin 644 x\nnot data\n#0V%T\nnor this\nend\nBye\n";
+        assert_eq!(found(text)[0].2, "begin 644 x\nnot data\n#0V%T\nnor this\nend\n");
+        let many = "begin 644 x\nnot data\n".repeat(20_000);
+        assert_eq!(find(many.as_bytes()).len(), 0);
+    }
+
+    #[test]
     fn letters_that_begin_with_begin_are_letters() {
         for text in [
             "begin 2018 with us\n\nThe campaign starts.\n",
             "begin 644 people joined\nand we thank them all for it, dearly\n",
             "begin\n",
             "Begin the beguine\n",
+            "begin 644 people\nSIGN HERE\n----------\nand there\nend of the letter\n",
         ] {
             assert_eq!(found(text), [], "{text}");
         }

@@ -228,9 +228,15 @@ impl Structured {
         if mark.base.is_empty() || !mark.base.bytes().all(is_token) {
             self.oddity(Some(mark.base), AmbiguityKind::MalformedParameter);
         }
-        let (value, kind) = read_value(value.get(1..).unwrap_or_default());
+        let value_text = value.get(1..).unwrap_or_default();
+        let (value, kind) = read_value(value_text);
         if let Some(kind) = kind {
             self.oddity(Some(mark.base), kind);
+        }
+        // MIME::Parser cuts an unquoted boundary at the first character that is no token.
+        let is_bare = !value_text.trim_ascii_start().starts_with(b"\"");
+        if mark.base == "boundary" && is_bare && !value.iter().all(|b| is_token(*b)) {
+            self.oddity(Some(mark.base), AmbiguityKind::MalformedParameter);
         }
         if memchr::memmem::find(&value, b"=?").is_some() {
             self.oddity(Some(mark.base), AmbiguityKind::EncodedWordInField);
@@ -465,6 +471,7 @@ mod tests {
         assert_eq!(kinds("multipart/mixed; boundary=\"a\"b"), [AmbiguityKind::MalformedParameter]);
         assert_eq!(kinds("multipart/mixed; boundary=\"a"), [AmbiguityKind::MalformedParameter]);
         assert_eq!(kinds("multipart/mixed; boundary=a b"), [AmbiguityKind::MalformedParameter]);
+        assert_eq!(kinds("multipart/mixed; boundary=a/b"), [AmbiguityKind::MalformedParameter]);
         assert_eq!(kinds("multipart/mixed; boundary=\"=?x?q?a?=\""), [AmbiguityKind::EncodedWordInField]);
         assert_eq!(kinds("text/plain; x (y)"), [AmbiguityKind::CommentInField]);
     }

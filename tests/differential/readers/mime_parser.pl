@@ -17,6 +17,9 @@ sub walk {
     my $signature = $parent && $parent->effective_type eq 'multipart/signed' && $index == 1;
     return if $signature && $kind =~ m{(pgp|pkcs7)-signature$};
     my $name = $part->head->recommended_filename;
+    # Any line that says "begin 201" starts a file for this reader; one without content is none.
+    my $extracted = defined $part->head->mime_attr('content-type.x-unix-mode');
+    return if $extracted && $part->bodyhandle && !length $part->bodyhandle->as_string;
     my $disposition = lc($part->head->mime_attr('content-disposition') || 'inline');
     if ($disposition ne 'inline' || (defined $name && length $name) || $kind !~ m{^text/(plain|html)$}) {
         my $cid = $part->head->get('Content-ID') // '';
