@@ -54,10 +54,16 @@ impl Content {
                 b"content-description" => &mut description,
                 _ => continue,
             };
-            if slot.is_none() {
-                *slot = Some(value());
-            } else if !field.is("content-id") && !field.is("content-location") && !field.is("content-description") {
-                ambiguities.insert(AmbiguityKind::DuplicateField);
+            match slot {
+                None => *slot = Some(value()),
+                Some(_) if field.is("content-description") => {}
+                // Which picture the HTML shows depends on these; said twice alike they harm nobody.
+                Some(first) if field.is("content-id") || field.is("content-location") => {
+                    if *first != *field.unfolded() {
+                        ambiguities.insert(AmbiguityKind::DuplicateField);
+                    }
+                }
+                Some(_) => drop(ambiguities.insert(AmbiguityKind::DuplicateField)),
             }
         }
         let text = |value: Option<Vec<u8>>| value.map(|v| decode::raw_text(&v).into_owned());
@@ -168,7 +174,8 @@ impl Content {
         if could_pass && self.disposition.as_ref().is_some_and(|d| d.kind.is_empty()) {
             self.ambiguities.insert(AmbiguityKind::MalformedDisposition);
         }
-        if !(could_pass || is_composite) {
+        let type_is_odd = of_type.iter().any(|oddity| oddity.parameter.is_none());
+        if !(could_pass || is_composite || type_is_odd && !named) {
             return;
         }
         for oddity in of_type.into_iter().chain(of_disposition) {

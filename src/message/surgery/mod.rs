@@ -158,6 +158,18 @@ mod tests {
     }
 
     #[test]
+    fn empty_parts_do_not_swallow_the_boundary_behind_them() {
+        let message =
+            |part: &str| format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\n{part}--b--\n");
+        assert_eq!(strip(&message("Content-Type: application/pdf\n\n")), message(&format!("{NOTICE}\n")));
+        let inner = |part: &str| format!("Content-Type: multipart/related; boundary=c\n\n--c\n\none\n{part}--c--");
+        assert_eq!(
+            strip(&message(&format!("{}\n", inner("--c\nContent-Type: application/pdf\n\n")))),
+            message(&format!("{}\n--b\n{NOTICE}\n", inner("")))
+        );
+    }
+
+    #[test]
     fn a_choice_that_would_be_empty_goes_as_a_whole() {
         let message =
             |part: &str| format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\n{part}\n--b--\n");

@@ -40,7 +40,11 @@ impl<'a> Plan<'a> {
                 None => self.replace_root(part, &text),
                 Some(parent) if parent.media_type.is_message() => self.replace_nested_root(part, &text),
                 Some(parent) if shows_one_part(parent) => {
-                    self.splices.push(Splice { range: part.delimiter.start..part.body.end, bytes: Vec::new() });
+                    let range = part.delimiter.start..part.body.end;
+                    // Behind an empty part the next boundary has no line end of its own; the one that goes stays for it.
+                    let bytes =
+                        if range.start > parent.body.start { self.closed(Vec::new(), range.end) } else { Vec::new() };
+                    self.splices.push(Splice { range, bytes });
                     beside.entry(self.outermost(parent).id).or_default().push(text);
                 }
                 Some(_) => {
@@ -122,9 +126,9 @@ impl<'a> Plan<'a> {
         outermost
     }
 
-    /// Adds a line end when the bytes come to stand at the end of the message.
+    /// Adds a line end when the bytes come to stand at the end of the message, or before a line.
     fn closed(&self, mut bytes: Vec<u8>, end: usize) -> Vec<u8> {
-        if end >= self.raw.len() {
+        if !matches!(self.raw.get(end), Some(b'\r' | b'\n')) {
             bytes.extend_from_slice(self.line_end.as_bytes());
         }
         bytes
@@ -149,6 +153,7 @@ impl<'a> Plan<'a> {
                 let head = format!("Content-Type:{field}{0}{0}", self.line_end).into_bytes();
                 let (open, close) = self.around(&boundary, before, after);
                 self.splices.push(Splice::insert(part.header.start, [head, open].concat()));
+                let close = self.closed(close, part.body.end);
                 self.splices.push(Splice::insert(part.body.end, close));
             }
         }

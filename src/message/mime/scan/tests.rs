@@ -104,6 +104,8 @@ fn every_disagreement_about_headers_is_named() {
         (inside("Content-Type: text/plain\nContent-Type: text/html\n"), Kind::DuplicateField),
         (inside("Content-Type: text\n"), Kind::MalformedContentType),
         (inside("Content-Type: text/plain (x)\n"), Kind::CommentInField),
+        (inside("Content-Type: application/pdf (x)\n"), Kind::CommentInField),
+        (inside("Content-Type: image/png\nContent-ID: <a>\nContent-ID: <b>\n"), Kind::DuplicateField),
         (inside("Content-Type: text/plain; charset=\"=?us-ascii?q?utf-8?=\"\n"), Kind::EncodedWordInField),
         (inside("Content-Type: text/plain; charset=utf-8 name=x.pdf\n"), Kind::MalformedParameter),
         (inside("Content-Disposition: ;x\n"), Kind::MalformedDisposition),
