@@ -9,6 +9,7 @@ pub mod codes;
 pub mod daemon;
 mod files;
 mod reader;
+pub mod reference;
 pub mod report;
 pub mod values;
 

@@ -36,6 +36,11 @@ fn load(folder: &Path) -> Report {
     loaded.map_or_else(|report| report, |config| config.warnings)
 }
 
+/// A code without its severity: `034-unknown-clause`.
+fn numbered(code: Code) -> &'static str {
+    code.as_str().trim_start_matches(['E', 'W'])
+}
+
 /// The code that a folder is called after: `034-unknown-clause`.
 fn code_of(folder: &Path) -> &str {
     folder.file_name().unwrap().to_str().unwrap()
@@ -46,9 +51,9 @@ fn every_fixture_draws_exactly_the_diagnostic_it_is_called_after() {
     let mut wrong = Vec::new();
     for folder in folders() {
         let report = load(&folder);
-        let codes: BTreeSet<_> = report.codes().into_iter().map(|code| code.as_str()[1..].to_owned()).collect();
+        let codes: BTreeSet<&str> = report.codes().into_iter().map(numbered).collect();
         let wanted: String = code_of(&folder).to_owned();
-        if codes.iter().any(|code| !wanted.starts_with(code.as_str())) || codes.len() != 1 {
+        if codes.iter().any(|code| !wanted.starts_with(code)) || codes.len() != 1 {
             wrong.push(format!("{} drew {codes:?}:\n{report}", folder.display()));
         }
         let expected = folder.join("expected.txt");
@@ -68,7 +73,7 @@ fn every_diagnostic_has_a_fixture() {
     let folders = folders();
     for code in Code::ALL {
         let elsewhere = MADE_ELSEWHERE.iter().any(|(made, _)| made == code);
-        let here = folders.iter().any(|folder| code_of(folder).starts_with(&code.as_str()[1..]));
+        let here = folders.iter().any(|folder| code_of(folder).starts_with(numbered(*code)));
         assert!(here != elsewhere, "{code} needs exactly one kind of test");
     }
 }
@@ -108,4 +113,22 @@ fn a_failed_load_leaves_nothing_behind() {
     assert!(Config::load(Path::new("tests/config/005-syntax/charter-milter.toml")).is_err());
     let after = Config::load(main).unwrap();
     assert_eq!(before.files, after.files);
+}
+
+#[test]
+fn the_reference_names_every_key_there_is() {
+    let path = Path::new("docs/configuration.md");
+    let before = std::fs::read_to_string(path).unwrap();
+    let mut after = before.clone();
+    for (part, text) in charter_milter::config::reference::parts() {
+        let (begin, end) = (format!("<!-- begin: {part} -->\n"), format!("<!-- end: {part} -->"));
+        let (head, rest) = after.split_once(&begin).unwrap();
+        let (_, tail) = rest.split_once(&end).unwrap();
+        after = format!("{head}{begin}\n{}\n\n{end}{tail}", text.trim_end());
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &after).unwrap();
+    } else {
+        assert!(before == after, "docs/configuration.md is stale: UPDATE_GOLDEN=1 cargo test --test suite config");
+    }
 }

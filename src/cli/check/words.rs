@@ -45,8 +45,8 @@ pub fn rules(rules: &Rules, list: Option<&List>) -> Vec<RuleWords> {
         Petition petition |rule| petition("e-petitions", rule);
         ChainLetter chain_letter |rule| petition("chain letters", rule);
         Copies copies copies;
-        Tracking tracking tracking;
-        Receipts receipts receipts;
+        Tracking tracking |rule| tracking(*rule);
+        Receipts receipts |rule| receipts(*rule);
         Subject subject |rule| format!("the subject begins with {}", rule.tag);
         ListHeaders list_headers list_headers;
         ReplyTo reply_to reply_to;
@@ -211,15 +211,15 @@ fn attachments(rule: &AttachmentsRule) -> String {
 }
 
 fn petition(what: &str, rule: &PetitionRule) -> String {
-    let mut says = format!("{what} are {} from a score of {:?}", fate(rule.action), rule.threshold);
+    let mut says = vec![format!("{what} are {} from a score of {:?}", fate(rule.action), rule.threshold)];
     if !rule.silenced.is_empty() {
-        says.push_str(&format!("; not counted: {}", rule.silenced.join(", ")));
+        says.push(format!("not counted: {}", rule.silenced.join(", ")));
     }
     let weights: Vec<_> = rule.weights.iter().map(|(id, weight)| format!("{id} {weight:?}")).collect();
     if !weights.is_empty() {
-        says.push_str(&format!("; weights: {}", weights.join(", ")));
+        says.push(format!("weights: {}", weights.join(", ")));
     }
-    says
+    says.join("; ")
 }
 
 fn copies(rule: &CopiesRule) -> String {
@@ -231,11 +231,11 @@ fn copies(rule: &CopiesRule) -> String {
     )
 }
 
-fn tracking(rule: &TrackingRule) -> String {
+fn tracking(rule: TrackingRule) -> String {
     if rule.reject { "mail that tracks its readers is refused" } else { "trackers are removed" }.to_owned()
 }
 
-fn receipts(rule: &ReceiptsRule) -> String {
+fn receipts(rule: ReceiptsRule) -> String {
     match rule {
         ReceiptsRule::Remove => "requests for receipts are removed",
         ReceiptsRule::Reject => "mail that asks for receipts is refused",
@@ -278,10 +278,11 @@ fn banner(rule: &BannerRule) -> String {
 }
 
 fn disclaimer(rule: &DisclaimerRule) -> String {
-    let mut says = "mail to other domains carries the disclaimer".to_owned();
     let official: Vec<_> = rule.official_header.iter().chain(&rule.official_subject_tag).map(String::as_str).collect();
-    if !official.is_empty() {
-        says.push_str(&format!(", unless marked as official by {}", official.join(" or ")));
-    }
-    format!("{says}; {}", signed(rule.signed))
+    let unless = if official.is_empty() {
+        String::new()
+    } else {
+        format!(", unless marked as official by {}", official.join(" or "))
+    };
+    format!("mail to other domains carries the disclaimer{unless}; {}", signed(rule.signed))
 }

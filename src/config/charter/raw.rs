@@ -46,13 +46,13 @@ raw_table! {
         id: required Spanned<Identifier>,
         /// Full title for people.
         title: required Spanned<Line>,
-        /// Language of replies, notices and fixed words.
+        /// Language of replies, notices and fixed words; `fr` when left out.
         language: optional Spanned<Language>,
         /// Where local days, night windows and quota periods are counted.
         timezone: required Spanned<TimeZone>,
-        /// `monitor` decides and records and touches nothing, whatever the rules say.
+        /// `monitor` decides and records and touches nothing, whatever the rules say; `enforce` when left out.
         mode: optional Spanned<Mode>,
-        /// `structure` never looks at the text of a message: size, shape, header fields, sender, period and quota only.
+        /// `structure` never looks at the text of a message: size, shape, header fields, sender, period and quota only; `content` when left out.
         inspection: optional Spanned<Inspection>,
         /// A shared charter may name lists that another charter also names; both apply, and the stricter wins.
         shared: default Spanned<bool> = false,
@@ -88,7 +88,7 @@ raw_table! {
         to: required Spanned<Time>,
         /// At most so many messages in such a time; without it, as fast as the mail server goes.
         pace: optional RawPace,
-        /// `draw` releases one message of each sender in turn, in an order drawn by a verifiable lot; `arrival` as they came.
+        /// `draw` releases one message of each sender in turn, in an order drawn by a verifiable lot (so when left out); `arrival` as they came.
         order: optional Spanned<ReleaseOrder>,
         /// The clause that sets the window.
         clause: required Spanned<Clause>,
@@ -182,7 +182,7 @@ raw_table! {
     RawSizeLimit called "a size limit" {
         /// The whole message, header included.
         max: required Spanned<Bytes>,
-        /// Which way the mail goes.
+        /// Which way the mail goes; `any` when left out.
         direction: optional Spanned<Direction>,
     }
 }
@@ -274,7 +274,7 @@ raw_table! {
 raw_table! {
     /// `[rules]`
     RawRules called "`[rules]`" {
-        /// Only senders of the register may write. Lists have this rule even when it is not written down.
+        /// Only senders of the register may write, each under a proof. Every list must have this rule.
         sender: optional Switch<RawSenderRule>,
         /// From, envelope sender and login must agree.
         identity: optional Switch<RawIdentity>,
@@ -356,7 +356,7 @@ macro_rules! raw_rule {
 
 raw_rule! {
     /// A rule without settings.
-    RawPlain called "the rule" {}
+    RawPlain called "a rule without settings" {}
 }
 
 raw_rule! {
@@ -372,7 +372,7 @@ raw_rule! {
 raw_rule! {
     /// `identity`
     RawIdentity called "`identity`" {
-        /// What happens when they disagree.
+        /// What happens when they disagree; `reject` when left out.
         action: optional Spanned<RefuseOrTag>,
         /// The envelope sender must be a mailbox of the same sender as From.
         envelope: default Spanned<bool> = true,
@@ -408,7 +408,7 @@ raw_rule! {
     RawSize called "`size`" {
         /// The limit on the whole message, header included.
         max: optional Spanned<Bytes>,
-        /// Which way the mail must go for `max` to apply.
+        /// Which way the mail must go for `max` to apply; `any` when left out.
         direction: optional Spanned<Direction>,
         /// Several limits, in place of `max`.
         limits: many Vec<RawSizeLimit>,
@@ -424,9 +424,9 @@ raw_rule! {
         messages: required Spanned<Count>,
         /// In which span of local time.
         per: required Spanned<Span>,
-        /// Counted for whom.
+        /// Counted for whom; for each `sender` when left out.
         of: optional Spanned<QuotaSubject>,
-        /// Counted over what.
+        /// Counted over what; over each `list` by itself when left out.
         over: optional Spanned<QuotaReach>,
     }
 }
@@ -434,7 +434,7 @@ raw_rule! {
 raw_rule! {
     /// `structure`
     RawStructure called "`structure`" {
-        /// What happens to an ambiguous message.
+        /// What happens to an ambiguous message; `reject` when left out.
         ambiguous: optional Spanned<RefuseOrTag>,
         /// Encrypted mail, which nobody can check, may pass.
         encrypted: default Spanned<bool> = false,
@@ -444,21 +444,21 @@ raw_rule! {
 raw_rule! {
     /// `attachments`
     RawAttachments called "`attachments`" {
-        /// What happens to an attachment.
+        /// What happens to an attachment; `strip` when left out.
         action: optional Spanned<AttachmentAction>,
         /// What happens to single classes of attachments.
         classes: optional Free<Spanned<AttachmentAction>>,
         /// Images that the text shows may be so large, each; without it, they count as attachments.
         inline_images: optional Spanned<Bytes>,
-        /// What happens when a signature covers what is to be stripped.
+        /// What happens when a signature covers what is to be stripped; `reject` when left out.
         signed: optional Spanned<SignedPolicy>,
     }
 }
 
 raw_rule! {
     /// `petition` and `chain_letter`
-    RawPetition called "the rule" {
-        /// What happens at the threshold.
+    RawPetition called "`petition` or `chain_letter`" {
+        /// What happens at the threshold; `reject` when left out.
         action: optional Spanned<RefuseOrTag>,
         /// The score from which the rule hits.
         threshold: default Spanned<Weight> = Weight(1.0),
@@ -472,7 +472,7 @@ raw_rule! {
 raw_rule! {
     /// `copies`
     RawCopies called "`copies`" {
-        /// What happens from the first copy too many on.
+        /// What happens from the first copy too many on; `reject` when left out.
         action: optional Spanned<RefuseOrTag>,
         /// So many near-identical messages are still allowed.
         messages: required Spanned<Count>,
@@ -549,7 +549,7 @@ raw_rule! {
         header: optional Spanned<Text>,
         /// Words after the text.
         footer: optional Spanned<Text>,
-        /// What happens to signed mail.
+        /// What happens to signed mail; `reject` when left out.
         signed: optional Spanned<SignedPolicy>,
     }
 }
@@ -563,7 +563,7 @@ raw_rule! {
         official_header: optional Spanned<Line>,
         /// A tag in the subject that marks official mail.
         official_subject_tag: optional Spanned<Line>,
-        /// What happens to signed mail.
+        /// What happens to signed mail; `reject` when left out.
         signed: optional Spanned<SignedPolicy>,
     }
 }
