@@ -68,6 +68,7 @@ impl Notary {
             let interval = i64::try_from(options.checkpoint_interval.as_secs().max(1)).unwrap_or(i64::MAX);
             let (last_checkpoint, last_tick) = (now, now);
             let mut notary = Self { key, epoch, day, last_checkpoint, last_tick, windows, interval, _office: office };
+            notary.own_up_to_the_clock(tail, now)?;
             notary.checkpoint(tail, now, CheckpointReason::Start, Vec::new())?;
             Ok(notary)
         })
@@ -133,6 +134,17 @@ impl Notary {
     /// The stretch between two due checkpoints that a time is in.
     fn slot_of(&self, time: Timestamp) -> i64 {
         time.as_second().div_euclid(self.interval)
+    }
+
+    /// A clock that was set back while no daemon ran has to be recorded before the next checkpoint, however small the step:
+    /// checkpoints whose times run backwards without a word are what a forged log looks like.
+    fn own_up_to_the_clock(&self, tail: &mut Tail, now: Timestamp) -> Result<(), JournalError> {
+        let signed = tail.resume().and_then(|resume| Checkpoint::parse(&resume.note).ok()).map(|head| head.time);
+        if let Some(before) = signed.filter(|&before| before > now) {
+            let record = ClockRecord { before, now, jump: "back".into() };
+            tail.append(&[Draft::new(now, &record.into())?])?;
+        }
+        Ok(())
     }
 
     fn watch_clock(&mut self, tail: &mut Tail, now: Timestamp) -> Result<(), JournalError> {

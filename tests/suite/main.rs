@@ -12,6 +12,7 @@ mod check;
 mod config;
 mod decisions;
 mod differential;
+mod e2e;
 mod golden;
 mod hold;
 mod log_attacks;

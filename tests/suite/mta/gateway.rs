@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Instant;
 
 use super::guard::Guard;
 use super::{PATIENCE, directory, free_address, wait_for, wait_within, write};
@@ -86,6 +87,8 @@ pub struct Gateway {
     setup: Setup,
     directory: PathBuf,
     port: u16,
+    /// The clock that was set, and when: it runs on across restarts.
+    clock: Option<(jiff::Timestamp, Instant)>,
     // Before the process: the guard kills it, the process is then collected.
     guard: Option<Guard>,
     process: Option<Child>,
@@ -113,6 +116,7 @@ impl Gateway {
         std::fs::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         let gateway = Self {
             setup: setup.clone(),
+            clock: setup.clock.as_deref().map(at_instant),
             port: if setup.inet { free_address().port() } else { 0 },
             directory,
             guard: None,
@@ -189,8 +193,8 @@ impl Gateway {
 
     fn environment(&self, command: &mut Command) {
         command.envs(self.setup.environment.iter().map(|(name, value)| (name, value)));
-        if let Some(clock) = &self.setup.clock {
-            command.env(TEST_CLOCK, clock);
+        if let Some((instant, set)) = self.clock {
+            command.env(TEST_CLOCK, (instant + set.elapsed()).to_string());
         }
     }
 
@@ -275,7 +279,7 @@ impl Gateway {
 
     /// From the next start on, the daemon's clock begins at this instant.
     pub fn set_clock(&mut self, instant: &str) {
-        self.setup.clock = Some(instant.to_owned());
+        self.clock = Some(at_instant(instant));
     }
 
     /// Runs another subcommand on the same configuration and clock.
@@ -319,6 +323,10 @@ impl Drop for Gateway {
             let _ = process.wait();
         }
     }
+}
+
+fn at_instant(instant: &str) -> (jiff::Timestamp, Instant) {
+    (instant.parse().unwrap(), Instant::now())
 }
 
 /// The program under test: the one cargo built for these tests, or, in an example, the one built beside it.

@@ -234,7 +234,7 @@ fn main_cf(directory: &Path, options: &Options) -> String {
          multi_instance_name =\nmaillog_file = {here}/maillog\nmaillog_file_prefixes = {here}\n\
          myhostname = {HOSTNAME}\nmydestination =\nlocal_recipient_maps =\nalias_maps =\nalias_database =\n\
          inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\n\
-         smtpd_peername_lookup = no\nsmtp_dns_support_level = disabled\nsmtp_host_lookup = native\n\
+         smtpd_peername_lookup = no\nlocal_header_rewrite_clients =\nsmtp_dns_support_level = disabled\nsmtp_host_lookup = native\n\
          relayhost = [{}]:{}\nsmtpd_client_connection_count_limit = 0\nmessage_size_limit = 64000000\n",
         hop.ip(),
         hop.port()

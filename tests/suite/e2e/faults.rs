@@ -1,0 +1,226 @@
+//! Faults: nothing is lost, nothing is let through, and the mail server says 451.
+
+use std::process::Command;
+
+use super::world::{NOON, World, charter, from_a, from_b, is_later};
+use crate::mta::client::SmtpClient;
+use crate::mta::gateway::{Gateway, Setup};
+use crate::mta::letter::Letter;
+use crate::mta::{program, wait_for};
+
+const LIST: &str = "libre@listes.example";
+
+fn world() -> World {
+    World::start(&Setup::new(&charter()).clock(NOON))
+}
+
+/// The stages at which a daemon can die, and how far the client gets before.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Connected,
+    Mail,
+    Rcpt,
+    Data,
+    Header,
+    Body,
+}
+
+const STAGES: [Stage; 6] = [Stage::Connected, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Header, Stage::Body];
+
+#[test]
+fn killed_at_any_stage_the_message_is_neither_lost_nor_let_through() {
+    let mut world = world();
+    for stage in STAGES {
+        let letter = from_a(LIST).body("x".repeat(200_000) + "\r\n");
+        let code = send_and_kill(&mut world, &letter, stage);
+        assert_eq!(code, 451, "{stage:?}");
+        assert!(world.sink.with_id(&letter.id).is_empty(), "{stage:?}: it was let through");
+        world.gateway.launch();
+        // The sender tries again, as after any 451.
+        world.delivered(&letter);
+        assert_eq!(world.sink.with_id(&letter.id).len(), 1, "{stage:?}");
+    }
+    let verified = world.gateway.run(&["log", "verify"]);
+    assert!(
+        verified.status.success(),
+        "the log is whole after every death: {}",
+        String::from_utf8_lossy(&verified.stdout)
+    );
+}
+
+/// Sends up to `stage`, kills the daemon, goes on as far as Postfix lets it; the code of the first refusal.
+fn send_and_kill(world: &mut World, letter: &Letter, stage: Stage) -> u16 {
+    let mut client = SmtpClient::connect(world.postfix.address());
+    client.ehlo();
+    assert!(client.auth("liste-a", "secret").is_positive());
+    let (header, rest) = letter.bytes.split_at(100);
+    for (at, step) in STAGES.into_iter().enumerate() {
+        let reply = match step {
+            Stage::Connected => None,
+            Stage::Mail => Some(client.mail(letter)),
+            Stage::Rcpt => Some(client.rcpt(&letter.recipients[0])),
+            Stage::Data => Some(client.command("DATA")),
+            Stage::Header => {
+                client.content(header);
+                None
+            }
+            Stage::Body => {
+                client.send_raw(rest);
+                None
+            }
+        };
+        if let Some(reply) = reply.filter(|reply| !reply.is_positive()) {
+            return reply.code;
+        }
+        if at == stage as usize {
+            world.gateway.kill();
+        }
+    }
+    client.finish().code
+}
+
+#[test]
+fn unwritable_log_means_later_for_protected_mail_and_nothing_for_the_rest() {
+    // A file system of 2 MB for the state, filled to the last byte: root may write where permissions forbid it, but not here.
+    let gateway = Gateway::prepare(&Setup::new(&charter()).clock(NOON));
+    let disk = SmallDisk::mount(&gateway.state());
+    let mut gateway = gateway;
+    gateway.launch();
+    let world = World::around(gateway);
+    world.delivered(&from_a(LIST));
+    disk.fill();
+    let refused_later = wait_for("451 on a full disk", || {
+        // What the journal has room for in its last block still fits.
+        let outcome = world.postfix.send(&from_a(LIST));
+        is_later(&outcome).then_some(outcome)
+    });
+    assert_eq!(refused_later.last().code, 451, "{refused_later:?}");
+    let free = Letter::new("a@ailleurs.example", &["b@voisin.example"]);
+    world.delivered(&free);
+    // A refusal that cannot be recorded is not given, either.
+    let unknown = world.postfix.send(&Letter::new("inconnu@ailleurs.example", &[LIST]));
+    assert_eq!(unknown.last().code, 451, "{unknown:?}");
+}
+
+/// A small file system over a directory, unmounted when dropped.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(directory: &std::path::Path) -> Self {
+        let mounted = Command::new(program("mount", "mount"))
+            .args(["-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs"])
+            .arg(directory)
+            .status()
+            .unwrap();
+        assert!(mounted.success(), "the tests run as root and may mount a tmpfs");
+        Self(directory.to_owned())
+    }
+
+    fn fill(&self) {
+        use std::io::Write as _;
+        let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
+        for size in [4096, 1] {
+            while file.write_all(&vec![0; size]).is_ok() {}
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_refuses_to_start() {
+    let world = world();
+    let second = world.gateway.run(&["serve"]);
+    assert_eq!(second.status.code(), Some(2), "{second:?}");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("another") || said.contains("already") || said.contains("lock"), "{said}");
+    world.delivered(&from_a(LIST));
+}
+
+#[test]
+fn a_bad_file_at_reload_keeps_the_configuration_in_force() {
+    let world = world();
+    let file = world.gateway.directory().join("etc/charters/charter.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, "[charter]\nid = 42\n").unwrap();
+    world.gateway.signal(rustix::process::Signal::HUP);
+    wait_for("the error in the daemon's log", || world.gateway.daemon_log().contains("charter.toml").then_some(()));
+    world.refused(&from_a("close@listes.example"), 550, "period-closed", "t:period");
+    std::fs::write(&file, good.replace("closes = 2018-06-19", "closes = 2018-06-25")).unwrap();
+    world.gateway.signal(rustix::process::Signal::HUP);
+    wait_for("the new period to be in force", || {
+        world.postfix.send(&from_a("close@listes.example")).is_accepted().then_some(())
+    });
+}
+
+#[test]
+fn a_bad_configuration_does_not_start() {
+    let mut gateway = Gateway::prepare(&Setup::new("[charter]\nid = 42\n").clock(NOON));
+    gateway.launch_without_waiting();
+    let status = gateway.wait();
+    assert_eq!(status.code(), Some(2), "{}", gateway.daemon_log());
+    assert!(gateway.daemon_log().contains("charter.toml:"), "with the position: {}", gateway.daemon_log());
+}
+
+#[test]
+fn a_graceful_stop_finishes_what_was_begun() {
+    let mut world = world();
+    let letter = from_a(LIST);
+    let mut client = SmtpClient::connect(world.postfix.address());
+    client.ehlo();
+    assert!(client.auth("liste-a", "secret").is_positive());
+    client.mail(&letter);
+    client.rcpt(LIST);
+    assert_eq!(client.command("DATA").code, 354);
+    client.content(&letter.bytes);
+    world.gateway.signal(rustix::process::Signal::TERM);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let reply = client.finish();
+    assert!(reply.code == 250 || reply.code == 451, "finished, or to be tried again: {reply}");
+    drop(client);
+    assert!(world.gateway.wait().success(), "{}", world.gateway.daemon_log());
+    let delivered = world.sink.with_id(&letter.id).len();
+    assert!(delivered <= 1);
+}
+
+#[test]
+fn quotas_survive_a_sudden_death() {
+    let mut world = world();
+    let list = "comptee@listes.example";
+    world.delivered(&from_a(list));
+    world.delivered(&from_a(list));
+    world.gateway.kill();
+    world.gateway.launch();
+    world.refused(&from_a(list), 550, "quota-exhausted", "t:quota");
+    world.delivered(&from_b(list));
+}
+
+#[test]
+fn two_sessions_cannot_both_take_the_last_place() {
+    let world = world();
+    let list = "comptee@listes.example";
+    world.delivered(&from_a(list));
+    let accepted = std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..6).map(|_| scope.spawn(|| world.postfix.send(&from_a(list)).is_accepted())).collect();
+        senders.into_iter().filter(|_| true).map(|sender| sender.join().unwrap()).filter(|&accepted| accepted).count()
+    });
+    assert_eq!(accepted, 1);
+}
+
+#[test]
+fn the_clock_set_back_is_recorded_and_opens_nothing() {
+    let mut world = world();
+    world.delivered(&from_a(LIST));
+    world.gateway.stop();
+    world.gateway.set_clock("2018-06-18T12:00:00+02:00");
+    world.gateway.launch();
+    world.refused(&from_a("avenir@listes.example"), 550, "period-not-open", "t:period");
+    let kinds: Vec<_> = world.gateway.records().into_iter().map(|line| line["kind"].clone()).collect();
+    assert!(kinds.iter().any(|kind| kind == "clock"), "{kinds:?}");
+    let verified = world.gateway.run(&["log", "verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
