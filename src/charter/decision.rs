@@ -11,12 +11,12 @@ use jiff::civil::Date;
 use super::facts::Content;
 use super::quota::DemandSource;
 use super::rules::{Rule, RuleName, Rules};
+use super::stop::StopSubject;
 use super::verdict::{Effect, Evidence, Finding, NotRun, Outcome, ReasonCode, Ruling, Verdict};
 use super::{Charter, Clause, Inspection, List, Mode, Scope, Sender};
 use super::{authorization, content, privacy, shape, traffic};
 use crate::message::edit::Edit;
 use crate::message::envelope::Envelope;
-use crate::store::StopSubject;
 
 /// Everything one scope of one charter is asked about one message.
 #[derive(Clone, Copy)]

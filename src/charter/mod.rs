@@ -14,6 +14,7 @@ pub mod measures;
 pub mod petition;
 pub mod quota;
 pub mod rules;
+pub mod stop;
 pub mod verdict;
 
 mod content;

@@ -5,10 +5,10 @@ use super::calendar::{self, Days, Delivery, Position};
 use super::decision::{Addressed, Answer, Case};
 use super::quota::DemandSource;
 use super::rules::{Direction, IdentityRule, RecipientsRule, RefuseOrTag, SizeRule};
+use super::stop::StopSubject;
 use super::verdict::{Effect, Evidence, NotRun, ReasonCode};
 use super::{Clause, MailboxState, Mode, NightWindow, Period, Scope, Sender};
 use crate::message::edit::Edit;
-use crate::store::StopSubject;
 
 impl From<RefuseOrTag> for Effect {
     fn from(action: RefuseOrTag) -> Self {

@@ -97,6 +97,12 @@ pub(super) struct Asked {
 }
 
 impl Memory {
+    /// Forgets counters whose span ended before this.
+    pub(super) async fn forget_counters(&self, before: Timestamp) -> Result<(), Trouble> {
+        self.store.forget(before).await?;
+        Ok(())
+    }
+
     /// Whether the store answers.
     pub(super) async fn store_works(&self, now: Timestamp) -> Result<(), Trouble> {
         self.store.in_force(vec![StopSubject::Everything], now).await?;

@@ -402,6 +402,14 @@ impl Gateway {
         Ok(())
     }
 
+    /// Forgets counters whose span ended before this.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn forget_counters(&self, before: Timestamp) -> Result<(), Trouble> {
+        self.parts.memory.forget_counters(before).await
+    }
+
     /// What the log does by the clock; returns the checkpoints signed. Also looks whether what failed works again.
     pub async fn tick(&self, open_windows: &[String]) -> Vec<Published> {
         let now = self.now();

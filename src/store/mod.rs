@@ -22,7 +22,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::charter::copies::Fingerprint;
 use crate::charter::quota::{CounterKey, Demand};
 
-pub use stops::{Lift, NewStop, Stop, StopError, StopSubject, Stops};
+pub use stops::{Lift, NewStop, Stop, StopError, Stops};
+
+pub use crate::charter::stop::StopSubject;
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
