@@ -19,6 +19,7 @@ pub mod pseudonym;
 pub mod purge;
 pub mod reader;
 pub mod record;
+pub mod report;
 pub mod tail;
 pub mod tree;
 pub mod verify;

@@ -8,6 +8,7 @@ mod auditor;
 mod cosign;
 mod proof;
 mod purge;
+mod report;
 mod show;
 mod verify;
 
@@ -56,6 +57,8 @@ enum LogCommand {
     CheckProof(proof::CheckArgs),
     /// Show records
     Show(show::ShowArgs),
+    /// Report on equality of treatment, night windows, quotas and stops
+    Report(report::Args),
     /// Copy what an auditor needs to another directory
     Export(auditor::ExportArgs),
     /// Delete old records for good, keeping the log verifiable
@@ -93,6 +96,7 @@ pub fn run(args: Args) -> Exit {
         LogCommand::Prove(args) => proof::prove_record(&place, args),
         LogCommand::CheckProof(args) => proof::check(&args),
         LogCommand::Show(args) => show::show(&place, &args),
+        LogCommand::Report(args) => report::run(&place, &args),
         LogCommand::Export(args) => auditor::export(&place, &args),
         LogCommand::Purge(args) => purge::run(&place, &args),
         LogCommand::Person(args) => show::person(&place, &args),

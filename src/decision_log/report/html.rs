@@ -1,0 +1,35 @@
+//! The report as one HTML page: nothing is loaded from anywhere, it prints well, and a screen reader can follow it.
+
+use minijinja::{AutoEscape, Environment, Value, context};
+
+use super::data::{CharterReport, Report};
+use super::words::Words;
+use super::{plots, text};
+
+/// The page. Figures are drawn for the eye; each has its numbers in a table beside it.
+const PAGE: &str = include_str!("page.html.jinja");
+
+/// The report as HTML.
+///
+/// # Errors
+///
+/// When the template is at fault; a test makes every part of it.
+pub fn html(report: &Report, words: &Words) -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("duration", text::duration);
+    environment.add_filter("fixed1", |number: f64| format!("{number:.1}"));
+    environment.add_template("page.html", PAGE)?;
+    let figures: Vec<_> = report.charters.iter().map(|charter| figures(charter, words)).collect();
+    environment.get_template("page.html")?.render(context! {
+        r => Value::from_serialize(report),
+        w => Value::from_serialize(words),
+        figures => figures,
+        period => text::period(report, words),
+    })
+}
+
+fn figures(charter: &CharterReport, words: &Words) -> Value {
+    let safe = |svg: Option<String>| svg.map(Value::from_safe_string);
+    context! { days => safe(plots::by_day(charter, words)), senders => safe(plots::by_sender(charter, words)) }
+}

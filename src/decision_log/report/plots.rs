@@ -1,0 +1,95 @@
+//! Plots in SVG, drawn without a font file: viewers set the text in their own sans-serif.
+
+use plotters::prelude::*;
+
+use super::data::{CharterReport, Verdicts};
+use super::words::Words;
+
+/// Width of a plot, units of the SVG.
+const WIDTH: u32 = 860;
+/// The colours of accepted, held, refused, put off: told apart by colour-blind readers too, and in print by lightness.
+const COLOURS: [RGBColor; 4] = [RGBColor(0, 114, 178), RGBColor(86, 180, 233), RGBColor(213, 94, 0), RGBColor(150, 150, 150)];
+
+/// Messages by day, stacked by verdict. `None` when there is nothing to draw.
+pub(super) fn by_day(charter: &CharterReport, words: &Words) -> Option<String> {
+    let bars: Vec<_> = charter.days.iter().map(|(day, verdicts)| (day.to_string(), *verdicts)).collect();
+    stacked(&bars, words, 260)
+}
+
+/// Messages by sender, stacked by verdict. `None` when there is nothing to draw.
+pub(super) fn by_sender(charter: &CharterReport, words: &Words) -> Option<String> {
+    let bars: Vec<_> = charter
+        .senders
+        .iter()
+        .map(|sender| (sender.name.clone().unwrap_or_else(|| sender.sender.clone()), sender.verdicts))
+        .collect();
+    stacked(&bars, words, 280)
+}
+
+fn stacked(bars: &[(String, Verdicts)], words: &Words, height: u32) -> Option<String> {
+    let highest = bars.iter().map(|(_, verdicts)| verdicts.messages).max().filter(|highest| *highest > 0)?;
+    let mut svg = String::new();
+    draw(&mut svg, bars, words, height, highest).ok()?;
+    // Inside a page the drawing scales with it, and its text is announced once, by the figure's caption.
+    Some(svg.replacen("<svg ", "<svg aria-hidden=\"true\" focusable=\"false\" ", 1))
+}
+
+/// Why a plot could not be drawn; nobody is told, the table below it says the same.
+type Undrawn = DrawingAreaErrorKind<std::io::Error>;
+
+fn draw(svg: &mut String, bars: &[(String, Verdicts)], words: &Words, height: u32, highest: u64) -> Result<(), Undrawn> {
+    let undrawn = |_| DrawingAreaErrorKind::LayoutError;
+    let root = SVGBackend::with_string(svg, (WIDTH, height)).into_drawing_area();
+    let count = bars.len();
+    let mut chart = ChartBuilder::on(&root)
+        .margin(8)
+        .x_label_area_size(42)
+        .y_label_area_size(48)
+        .build_cartesian_2d((0..count).into_segmented(), 0..highest + highest.div_ceil(10))
+        .map_err(undrawn)?;
+    let label = |value: &SegmentValue<usize>| match value {
+        SegmentValue::CenterOf(at) | SegmentValue::Exact(at) => bars.get(*at).map(|bar| short(&bar.0)).unwrap_or_default(),
+        SegmentValue::Last => String::new(),
+    };
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(count.min(12))
+        .x_label_formatter(&label)
+        .y_desc(words.messages)
+        .label_style(("sans-serif", 12))
+        .draw()
+        .map_err(undrawn)?;
+    let names = [words.accepted, words.held, words.refused, words.deferred];
+    for (series, (name, colour)) in names.iter().zip(COLOURS).enumerate() {
+        let bar = |(at, (_, verdicts)): (usize, &(String, Verdicts))| {
+            let parts = [verdicts.accepted, verdicts.held, verdicts.refused, verdicts.deferred];
+            let below: u64 = parts.iter().take(series).sum();
+            let own = parts.get(series).copied().unwrap_or(0);
+            let (left, right) = (SegmentValue::Exact(at), SegmentValue::Exact(at + 1));
+            let mut bar = Rectangle::new([(left, below), (right, below + own)], colour.filled());
+            let margin = if count > 60 { 0 } else { 3 };
+            bar.set_margin(0, 0, margin, margin);
+            bar
+        };
+        chart
+            .draw_series(bars.iter().enumerate().map(bar))
+            .map_err(undrawn)?
+            .label(*name)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 10, y + 5)], colour.filled()));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.3))
+        .label_font(("sans-serif", 12))
+        .draw()
+        .map_err(undrawn)?;
+    root.present().map_err(undrawn)
+}
+
+/// A label that fits under its bar.
+fn short(label: &str) -> String {
+    if label.chars().count() <= 18 { label.to_owned() } else { label.chars().take(17).chain(['…']).collect() }
+}

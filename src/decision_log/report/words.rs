@@ -1,0 +1,92 @@
+//! The words of the report, in each language.
+
+use serde::Serialize;
+
+use crate::wording::Language;
+
+macro_rules! words {
+    ($($(#[doc = $doc:literal])* $name:ident: $french:literal, $english:literal;)+) => {
+        /// Every fixed word of the report.
+        #[derive(Debug, Clone, Copy, Serialize)]
+        #[expect(missing_docs, reason = "each field is the text it holds")]
+        pub struct Words { pub lang: &'static str, $(pub $name: &'static str,)+ }
+
+        const FRENCH: Words = Words { lang: "fr", $($name: $french,)+ };
+        const ENGLISH: Words = Words { lang: "en", $($name: $english,)+ };
+    };
+}
+
+words! {
+    title: "Rapport sur le journal des décisions", "Report on the decision log";
+    log: "Journal", "Log";
+    period: "Période", "Period";
+    whole: "tout le journal", "the whole log";
+    to: "au", "to";
+    time_zone: "Fuseau horaire", "Time zone";
+    checkpoint: "Calculé à partir du point de contrôle", "Computed from the checkpoint";
+    records_signed: "enregistrements signés le", "records signed at";
+    key: "clé", "key";
+    confirmed: "La clé des auditeurs mène à cette signature.", "The auditors' key leads to this signature.";
+    unconfirmed: "La clé des auditeurs n'a pas été fournie : le journal est seulement cohérent avec lui-même.",
+        "The auditors' key was not given: the log only agrees with itself.";
+    charter: "Charte", "Charter";
+    summary: "Ensemble", "Overall";
+    messages: "Messages", "Messages";
+    accepted: "Acceptés", "Accepted";
+    held: "Retenus jusqu'à la nuit", "Held until night";
+    refused: "Refusés", "Refused";
+    deferred: "Différés (451)", "Put off (451)";
+    monitored: "Dont seulement observés", "Of which only observed";
+    by_day: "Messages par jour", "Messages by day";
+    day: "Jour", "Day";
+    by_list: "Par liste", "By list";
+    list: "Liste", "List";
+    general: "règles générales", "general rules";
+    equality: "Égalité de traitement des expéditeurs", "Equality of treatment of senders";
+    no_statistics: "Cette charte interdit les statistiques : aucun chiffre par expéditeur n'est calculé.",
+        "This charter forbids statistics: no figure for a single sender is computed.";
+    sender: "Expéditeur", "Sender";
+    released: "Distribués", "Released";
+    wait: "Attente (min / médiane / max)", "Wait (min / median / max)";
+    mean_rank: "Rang moyen dans la nuit", "Mean place in the night";
+    quotas: "Quotas (plus forte utilisation)", "Quotas (fullest use)";
+    reasons: "Motifs de refus", "Reasons of refusal";
+    reason: "Motif", "Reason";
+    clause: "Article", "Clause";
+    count: "Nombre", "Count";
+    nights: "Fenêtres de nuit", "Night windows";
+    opens: "Ouverture", "Opens";
+    seed: "Graine du tirage", "Seed of the draw";
+    left: "Distribués, dans l'ordre", "Released, in order";
+    by_order: "Distribués sur ordre, hors fenêtre", "Released by order, outside of a window";
+    cancelled: "Retirés ou renvoyés", "Returned or removed";
+    gone: "Disparus de la file d'attente", "Vanished from the queue";
+    stops: "Suspensions et arrêts d'urgence", "Suspensions and emergency stops";
+    when: "Date", "When";
+    action: "Acte", "Action";
+    target: "Objet", "Target";
+    whom: "Qui", "Whom";
+    reference: "Référence", "Reference";
+    until: "Jusqu'à", "Until";
+    configurations: "Changements de configuration", "Configuration changes";
+    result: "Résultat", "Result";
+    digest: "Empreinte", "Digest";
+    changed: "Fichiers changés", "Files changed";
+    operators: "Commandes des opérateurs", "Operators' commands";
+    command: "Commande", "Command";
+    clock_jumps: "Sauts d'horloge", "Clock jumps";
+    recoveries: "Réparations", "Repairs";
+    none: "Aucun.", "None.";
+    how: "Comment vérifier", "How to verify";
+    how_text: "Avec une copie du journal et la clé remise aux auditeurs : charter-milter log verify --dir COPIE --key CLÉ",
+        "With a copy of the log and the key the auditors were given: charter-milter log verify --dir COPY --key KEY";
+}
+
+/// The words of a language.
+#[must_use]
+pub fn words(language: Language) -> &'static Words {
+    match language {
+        Language::French => &FRENCH,
+        Language::English => &ENGLISH,
+    }
+}
