@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -18,6 +19,12 @@ use super::tail::Tail;
 const BACK_STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
 /// A step forward that is worth a record. Ticks come every few seconds, but a machine may sleep a little.
 const FORWARD_STEP_MIN: SignedDuration = SignedDuration::from_mins(5);
+/// How often the daemon's lock is tried, [`OFFICE_PAUSE`] apart: the daemon before may still be on its way out, and a
+/// process that it was just starting holds its lock for a moment longer.
+const OFFICE_TRIES: u32 = 10;
+/// See [`OFFICE_TRIES`].
+const OFFICE_PAUSE: Duration = Duration::from_millis(100);
+
 /// A checkpoint that was made, to be sent to the auditors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
@@ -57,7 +64,7 @@ impl Notary {
         let (origin, now) = (options.origin.as_str(), options.now);
         let path = tail.layout.daemon_lock();
         let office = tail.layout.open_lock(&path).map_err(JournalError::io("open the daemon's lock"))?;
-        if office.try_lock().is_err() {
+        if !(0..OFFICE_TRIES).any(|_| free_to_take(&office)) {
             return Err(JournalError::AlreadyKept);
         }
         tail.locked(|tail| {
@@ -86,6 +93,7 @@ impl Notary {
             self.key = key;
             self.epoch = record.epoch;
             self.day = utc_day(record.from);
+            self.checkpoint(tail, now, CheckpointReason::Start, Vec::new())?;
             Ok(())
         })
     }
@@ -115,6 +123,9 @@ impl Notary {
         self.windows = windows;
         if utc_day(now) > self.day {
             published.push(self.rotate(tail, now)?);
+            // The new key signs at once: whoever verifies never meets a key that announces its successor without having
+            // signed, and nobody waits an hour to learn that the new key works.
+            published.push(self.checkpoint(tail, now, CheckpointReason::Rotation, Vec::new())?);
         } else if self.slot_of(now) != self.slot_of(self.last_checkpoint) {
             published.push(self.checkpoint(tail, now, CheckpointReason::Hourly, Vec::new())?);
         }
@@ -275,6 +286,14 @@ fn sign_off(tail: &mut Tail, key: &DayKey, epoch: u64, now: Timestamp) -> Result
     let record = CheckpointRecord { epoch, reason, charters: Vec::new(), note };
     tail.append(&[Draft::new(now, &Event::Checkpoint(record))?])?;
     Ok(())
+}
+
+fn free_to_take(office: &File) -> bool {
+    let free = office.try_lock().is_ok();
+    if !free {
+        std::thread::sleep(OFFICE_PAUSE);
+    }
+    free
 }
 
 fn check_origin(key: &DayKey, origin: &str) -> Result<(), JournalError> {

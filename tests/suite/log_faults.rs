@@ -8,7 +8,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use charter_milter::decision_log::disk::{Medium, list_segments};
 use charter_milter::decision_log::journal::{Journal, JournalError, Options, Role};
@@ -129,8 +128,11 @@ impl Medium for BadDisk {
 /// Two days of a small log; returns what was acknowledged. Whatever fails, it goes on.
 fn two_days(dir: &Path, medium: Arc<dyn Medium>) -> Vec<Reference> {
     let mut acknowledged = Vec::new();
-    let start = |now| Journal::open(&Options { medium: medium.clone(), ..Options::new(dir, ORIGIN, Role::Keeper, now) });
-    for (first, second) in [("2026-06-11T12:00:00Z", "2026-06-11T13:00:00Z"), ("2026-06-11T14:00:00Z", "2026-06-12T01:00:00Z")] {
+    let start =
+        |now| Journal::open(&Options { medium: medium.clone(), ..Options::new(dir, ORIGIN, Role::Keeper, now) });
+    for (first, second) in
+        [("2026-06-11T12:00:00Z", "2026-06-11T13:00:00Z"), ("2026-06-11T14:00:00Z", "2026-06-12T01:00:00Z")]
+    {
         let Ok(journal) = start(at(first)) else { continue };
         for now in [at(first), at(second), at(second)] {
             acknowledged.extend(journal.append_blocking(&operator(now, "work")).ok());
@@ -154,7 +156,8 @@ fn all_is_well(dir: &Path, acknowledged: &[Reference], why: &str) {
 fn stands(dir: &Path, acknowledged: &[Reference], why: &str) {
     let lines = lines(dir);
     for reference in acknowledged {
-        let line = lines.get(usize::try_from(reference.index).unwrap()).unwrap_or_else(|| panic!("{why}: lost {reference}"));
+        let line =
+            lines.get(usize::try_from(reference.index).unwrap()).unwrap_or_else(|| panic!("{why}: lost {reference}"));
         let line = Line::parse(line.as_bytes()).unwrap();
         assert_eq!((line.index(), line.leaf()), (reference.index, reference.leaf), "{why}");
     }
@@ -311,11 +314,14 @@ fn child(dir: &Path, round: i32, appends: i64, under: &[String]) -> Child {
 }
 
 /// What a child acknowledged before it ended. The last line may be torn.
-fn acknowledged(child: &mut Child) -> Vec<Reference> {
+fn acknowledged(child: &mut Child, mut seen: impl FnMut(usize)) -> Vec<Reference> {
     let out = BufReader::new(child.stdout.take().unwrap());
     let lines = out.lines().map_while(Result::ok);
+    let mut count = 0;
     lines
         .filter_map(|line| {
+            count += 1;
+            seen(count);
             let mut words = line.split_whitespace().skip_while(|word| *word != "ack").skip(1);
             let index = words.next()?.parse().ok()?;
             let leaf = data_encoding::HEXLOWER.decode(words.next()?.as_bytes()).ok()?.try_into().ok()?;
@@ -331,12 +337,12 @@ fn a_killed_daemon_loses_nothing_it_acknowledged() {
     for round in 0..6 {
         let mut child = child(dir.path(), round, i64::MAX, &[]);
         let id = rustix::process::Pid::from_child(&child);
-        let killer = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(150 + 37 * u64::try_from(round).unwrap()));
-            rustix::process::kill_process(id, rustix::process::Signal::KILL)
+        // Killed in the middle of its work, at another point each time, however slow the machine is.
+        let acknowledged = acknowledged(&mut child, |count| {
+            if count == 40 + 31 * usize::try_from(round).unwrap() {
+                rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+            }
         });
-        let acknowledged = acknowledged(&mut child);
-        killer.join().unwrap().unwrap();
         child.wait().unwrap();
         assert!(!acknowledged.is_empty(), "round {round} came far enough to be worth killing");
         all.extend(acknowledged);
@@ -356,7 +362,9 @@ fn system_calls_may_fail_under_a_daemon() {
         println!("skipped: strace is not installed, or not allowed to trace");
         return;
     }
-    for (call, error) in [("write", "ENOSPC"), ("fdatasync", "EIO"), ("rename", "EIO"), ("fsync", "EIO"), ("ftruncate", "EIO")] {
+    for (call, error) in
+        [("write", "ENOSPC"), ("fdatasync", "EIO"), ("rename", "EIO"), ("fsync", "EIO"), ("ftruncate", "EIO")]
+    {
         for when in [1, 2, 5, 9, 30] {
             let dir = tempfile::tempdir().unwrap();
             let under = ["strace", "-f", "-qq", "-o", "/dev/null", "-P"].map(str::to_owned);
@@ -367,7 +375,7 @@ fn system_calls_may_fail_under_a_daemon() {
             under.extend([format!("inject={call}:error={error}:when={when}"), "--".to_owned()]);
             // It goes on for as long as the journal lets it, and ends by itself.
             let mut child = child(dir.path(), 0, 40, &under);
-            let acknowledged = acknowledged(&mut child);
+            let acknowledged = acknowledged(&mut child, |_| ());
             let _ = child.wait();
             all_is_well_later(dir.path(), &acknowledged, &format!("{call} {error} at {when}"));
         }

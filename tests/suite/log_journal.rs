@@ -235,3 +235,14 @@ fn one_daemon_keeps_a_log() {
     let renamed = Journal::open(&Options::new(dir.path(), "other.example", Role::Keeper, noon()));
     assert!(matches!(renamed, Err(JournalError::Origin { .. })));
 }
+
+#[test]
+fn days_on_which_nothing_happens_verify_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = keeper(dir.path(), noon());
+    for day in 1..5 {
+        journal.tick_blocking(noon() + SignedDuration::from_hours(24 * day), &[]).unwrap();
+    }
+    let verified = charter_milter::decision_log::verify::verify(dir.path(), &Default::default(), |_| ()).unwrap();
+    assert_eq!(verified.keys, 5);
+}

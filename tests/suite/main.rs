@@ -16,6 +16,7 @@ mod e2e;
 mod golden;
 mod hold;
 mod log_attacks;
+mod log_cli;
 mod log_faults;
 mod log_journal;
 mod mta;

@@ -4,8 +4,21 @@ use super::data::{CharterReport, Report, SenderReport};
 
 /// The columns, in order.
 pub const COLUMNS: [&str; 15] = [
-    "charter", "sender", "name", "messages", "accepted", "held", "refused", "deferred", "released", "wait_min_s",
-    "wait_median_s", "wait_max_s", "mean_rank", "quotas", "reasons",
+    "charter",
+    "sender",
+    "name",
+    "messages",
+    "accepted",
+    "held",
+    "refused",
+    "deferred",
+    "released",
+    "wait_min_s",
+    "wait_median_s",
+    "wait_max_s",
+    "mean_rank",
+    "quotas",
+    "reasons",
 ];
 
 /// The report as CSV.
@@ -31,8 +44,21 @@ fn whole(charter: &CharterReport) -> [String; 15] {
     let [messages, accepted, held, refused, deferred] =
         [v.messages, v.accepted, v.held, v.refused, v.deferred].map(|n| n.to_string());
     [
-        charter.charter.clone(), none(), none(), messages, accepted, held, refused, deferred, none(), none(), none(),
-        none(), none(), none(), reasons.join(" "),
+        charter.charter.clone(),
+        none(),
+        none(),
+        messages,
+        accepted,
+        held,
+        refused,
+        deferred,
+        none(),
+        none(),
+        none(),
+        none(),
+        none(),
+        none(),
+        reasons.join(" "),
     ]
 }
 
@@ -47,10 +73,21 @@ fn one(charter: &CharterReport, sender: &SenderReport) -> [String; 15] {
         None => [const { String::new() }; 3],
     };
     [
-        charter.charter.clone(), sender.sender.clone(), sender.name.clone().unwrap_or_default(), messages, accepted,
-        held, refused, deferred, released, min, median, max,
+        charter.charter.clone(),
+        sender.sender.clone(),
+        sender.name.clone().unwrap_or_default(),
+        messages,
+        accepted,
+        held,
+        refused,
+        deferred,
+        released,
+        min,
+        median,
+        max,
         sender.mean_rank.map(|rank| format!("{rank:.2}")).unwrap_or_default(),
-        quotas.collect::<Vec<_>>().join(" "), reasons.join(" "),
+        quotas.collect::<Vec<_>>().join(" "),
+        reasons.join(" "),
     ]
 }
 

@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use crate::decision_log::line::{Line, RecordLine};
 use crate::decision_log::reader::{Place, ReadError, Segments};
-use crate::decision_log::record::{DecisionRecord, Event, JudgementRecord, Kind, QuotaUse, ReleaseRecord};
+use crate::decision_log::record::{
+    ConfigRecord, DecisionRecord, Event, JudgementRecord, Kind, QuotaUse, ReleaseRecord, StopRecord,
+};
 use crate::decision_log::verify::Head;
 
 /// What is asked for.
@@ -306,35 +308,37 @@ impl<'a> Count<'a> {
                 self.charter(&cancel.charter).report.cancelled += 1;
             }
             Event::Gone(gone) if self.wants(&gone.charter) => self.charter(&gone.charter).report.gone += 1,
-            Event::Stop(stop) => {
-                if stop.charter.as_ref().is_none_or(|charter| self.wants(charter)) {
-                    let whom = stop.list.or(stop.sender);
-                    let (action, target, charter) = (stop.action, stop.target, stop.charter);
-                    let (reason, reference, until) = (stop.reason, stop.reference, stop.until);
-                    let at = record.at;
-                    self.report.stops.push(StopLine { at, action, target, charter, whom, reason, reference, until });
-                }
-            }
-            Event::Config(config) => {
-                let files: BTreeMap<_, _> = config.files.into_iter().map(|file| (file.name, file.sha256)).collect();
-                let names: BTreeSet<_> = files.keys().chain(self.files.keys()).collect();
-                let changed = names.into_iter().filter(|name| files.get(*name) != self.files.get(*name)).cloned();
-                let (at, result, digest) = (record.at, config.result, config.digest);
-                let line = ConfigLine { at, result, digest, changed: changed.collect() };
-                // A configuration that was refused changes nothing.
-                if line.result == "in-force" {
-                    self.files = files;
-                }
-                if !early {
-                    self.report.configurations.push(line);
-                }
-            }
+            Event::Stop(stop) => self.stop(record.at, stop),
+            Event::Config(config) => self.config(record.at, early, config),
             Event::Clock(_) => self.report.clock_jumps += 1,
             Event::Recovery(_) => self.report.recoveries += 1,
             Event::Operator(operator) => *self.report.operators.entry(operator.command).or_default() += 1,
             _ => {}
         }
         Ok(())
+    }
+
+    fn stop(&mut self, at: Timestamp, stop: StopRecord) {
+        if stop.charter.as_ref().is_none_or(|charter| self.wants(charter)) {
+            let whom = stop.list.or(stop.sender);
+            let (action, target, charter) = (stop.action, stop.target, stop.charter);
+            let (reason, reference, until) = (stop.reason, stop.reference, stop.until);
+            self.report.stops.push(StopLine { at, action, target, charter, whom, reason, reference, until });
+        }
+    }
+
+    fn config(&mut self, at: Timestamp, early: bool, config: ConfigRecord) {
+        let files: BTreeMap<_, _> = config.files.into_iter().map(|file| (file.name, file.sha256)).collect();
+        let names: BTreeSet<_> = files.keys().chain(self.files.keys()).collect();
+        let changed = names.into_iter().filter(|name| files.get(*name) != self.files.get(*name)).cloned();
+        let line = ConfigLine { at, result: config.result, digest: config.digest, changed: changed.collect() };
+        // A configuration that was refused changes nothing.
+        if line.result == "in-force" {
+            self.files = files;
+        }
+        if !early {
+            self.report.configurations.push(line);
+        }
     }
 
     fn charter(&mut self, id: &str) -> &mut CharterCount {
@@ -383,9 +387,10 @@ impl<'a> Count<'a> {
         self.report.charters = self.charters.into_values().map(|count| count.finish(names)).collect();
         for stop in &mut self.report.stops {
             // A charter that forbids statistics still shows that there was a stop, not whom it concerned.
-            let forbidden = self.report.charters.iter().any(|charter| {
-                !charter.statistics && stop.charter.as_ref().is_none_or(|id| *id == charter.charter)
-            });
+            let forbidden =
+                self.report.charters.iter().any(|charter| {
+                    !charter.statistics && stop.charter.as_ref().is_none_or(|id| *id == charter.charter)
+                });
             if forbidden && stop.target != "list" {
                 stop.whom = None;
             } else if let Some(name) = stop.whom.as_ref().and_then(|whom| names.get(whom)) {
@@ -407,9 +412,8 @@ impl CharterCount {
         if judgement.mode == "monitor" {
             report.monitored += 1;
         }
-        let reason = (judgement.verdict == "reject").then(|| {
-            (judgement.reason.clone().unwrap_or_default(), judgement.clause.clone().unwrap_or_default())
-        });
+        let reason = (judgement.verdict == "reject")
+            .then(|| (judgement.reason.clone().unwrap_or_default(), judgement.clause.clone().unwrap_or_default()));
         if let Some(reason) = &reason {
             *self.reasons.entry(reason.clone()).or_default() += 1;
         }

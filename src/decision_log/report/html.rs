@@ -1,5 +1,8 @@
 //! The report as one HTML page: nothing is loaded from anywhere, it prints well, and a screen reader can follow it.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
 
 use super::data::{CharterReport, Report};
@@ -18,15 +21,25 @@ pub fn html(report: &Report, words: &Words) -> Result<String, minijinja::Error> 
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_filter("duration", text::duration);
+    let zone = TimeZone::get(&report.time_zone).unwrap_or(TimeZone::UTC);
+    environment.add_filter("local", move |time: String| local(&time, &zone));
     environment.add_filter("fixed1", |number: f64| format!("{number:.1}"));
     environment.add_template("page.html", PAGE)?;
     let figures: Vec<_> = report.charters.iter().map(|charter| figures(charter, words)).collect();
     environment.get_template("page.html")?.render(context! {
-        r => Value::from_serialize(report),
-        w => Value::from_serialize(words),
+        r => Value::from(Serde(report)),
+        w => Value::from(Serde(words)),
         figures => figures,
         period => text::period(report, words),
     })
+}
+
+/// A time as the clocks on the wall showed it, with its offset.
+fn local(time: &str, zone: &TimeZone) -> String {
+    match time.parse::<Timestamp>() {
+        Ok(parsed) => parsed.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+        Err(_) => time.to_owned(),
+    }
 }
 
 fn figures(charter: &CharterReport, words: &Words) -> Value {

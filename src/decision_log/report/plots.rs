@@ -8,7 +8,8 @@ use super::words::Words;
 /// Width of a plot, units of the SVG.
 const WIDTH: u32 = 860;
 /// The colours of accepted, held, refused, put off: told apart by colour-blind readers too, and in print by lightness.
-const COLOURS: [RGBColor; 4] = [RGBColor(0, 114, 178), RGBColor(86, 180, 233), RGBColor(213, 94, 0), RGBColor(150, 150, 150)];
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(0, 114, 178), RGBColor(86, 180, 233), RGBColor(213, 94, 0), RGBColor(150, 150, 150)];
 
 /// Messages by day, stacked by verdict. `None` when there is nothing to draw.
 pub(super) fn by_day(charter: &CharterReport, words: &Words) -> Option<String> {
@@ -37,18 +38,27 @@ fn stacked(bars: &[(String, Verdicts)], words: &Words, height: u32) -> Option<St
 /// Why a plot could not be drawn; nobody is told, the table below it says the same.
 type Undrawn = DrawingAreaErrorKind<std::io::Error>;
 
-fn draw(svg: &mut String, bars: &[(String, Verdicts)], words: &Words, height: u32, highest: u64) -> Result<(), Undrawn> {
+fn draw(
+    svg: &mut String,
+    bars: &[(String, Verdicts)],
+    words: &Words,
+    height: u32,
+    highest: u64,
+) -> Result<(), Undrawn> {
     let undrawn = |_| DrawingAreaErrorKind::LayoutError;
     let root = SVGBackend::with_string(svg, (WIDTH, height)).into_drawing_area();
-    let count = bars.len();
+    // At least one: the highest of them is above zero. The room above the bars is for the legend.
+    let count = bars.len().max(1);
     let mut chart = ChartBuilder::on(&root)
         .margin(8)
         .x_label_area_size(42)
         .y_label_area_size(48)
-        .build_cartesian_2d((0..count).into_segmented(), 0..highest + highest.div_ceil(10))
+        .build_cartesian_2d((0..count - 1).into_segmented(), 0..highest + highest.div_ceil(2))
         .map_err(undrawn)?;
     let label = |value: &SegmentValue<usize>| match value {
-        SegmentValue::CenterOf(at) | SegmentValue::Exact(at) => bars.get(*at).map(|bar| short(&bar.0)).unwrap_or_default(),
+        SegmentValue::CenterOf(at) | SegmentValue::Exact(at) => {
+            bars.get(*at).map(|bar| short(&bar.0)).unwrap_or_default()
+        }
         SegmentValue::Last => String::new(),
     };
     chart

@@ -13,7 +13,11 @@ pub fn text(report: &Report, words: &Words) -> String {
     let _ = writeln!(out, "{}: {}", words.log, report.origin);
     let _ = writeln!(out, "{}: {} ({})", words.period, period(report, words), report.time_zone);
     if let Some(head) = &report.checkpoint {
-        let _ = writeln!(out, "{}: {} {} {}, {} {}", words.checkpoint, head.size, words.records_signed, head.time, words.key, head.key);
+        let _ = writeln!(
+            out,
+            "{}: {} {} {}, {} {}",
+            words.checkpoint, head.size, words.records_signed, head.time, words.key, head.key
+        );
     }
     let _ = writeln!(out, "{}", if report.key_confirmed { words.confirmed } else { words.unconfirmed });
     for charter in &report.charters {
@@ -60,7 +64,11 @@ fn one_charter(out: &mut String, charter: &CharterReport, words: &Words) {
         let _ = writeln!(out, "    {name}: {}", verdicts(sender.verdicts, words));
         let wait = sender.wait.map_or_else(|| "-".to_owned(), spread);
         let rank = sender.mean_rank.map_or_else(|| "-".to_owned(), |rank| format!("{rank:.1}"));
-        let _ = writeln!(out, "      {} {}, {} {wait}, {} {rank}", words.released, sender.released, words.wait, words.mean_rank);
+        let _ = writeln!(
+            out,
+            "      {} {}, {} {wait}, {} {rank}",
+            words.released, sender.released, words.wait, words.mean_rank
+        );
     }
     let _ = writeln!(out, "  {}", words.nights);
     for night in &charter.nights {
@@ -73,7 +81,16 @@ fn one_charter(out: &mut String, charter: &CharterReport, words: &Words) {
 fn verdicts(v: Verdicts, words: &Words) -> String {
     format!(
         "{} {}; {} {}, {} {}, {} {}, {} {}",
-        words.messages, v.messages, words.accepted, v.accepted, words.held, v.held, words.refused, v.refused, words.deferred, v.deferred
+        words.messages,
+        v.messages,
+        words.accepted,
+        v.accepted,
+        words.held,
+        v.held,
+        words.refused,
+        v.refused,
+        words.deferred,
+        v.deferred
     )
 }
 

@@ -1,0 +1,433 @@
+//! The commands of `charter-milter log`, run as people run them, on a log with two weeks of life in it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use charter_milter::charter::Period;
+use charter_milter::decision_log::pseudonym::{KeyPeriod, Pseudonymizer};
+use charter_milter::decision_log::record::{
+    ConfigRecord, DecisionRecord, DrawRecord, Event, FileDigest, JudgementRecord, QuotaUse, Record, ReleaseRecord,
+    RuleOutcomeRecord, StopRecord,
+};
+use charter_milter::decision_log::{Journal, Reference};
+use jiff::civil::date;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::log_journal::{at, keeper};
+
+/// A log in a directory, and what is worth remembering of it.
+struct Life {
+    dir: tempfile::TempDir,
+    /// A message of list A that was held and let go.
+    held: (String, Reference),
+    first_key: String,
+}
+
+pub fn period() -> KeyPeriod {
+    let period = Period { opens: date(2026, 6, 8), closes: date(2026, 6, 21) };
+    KeyPeriod::of("cnrs-2026", Some(period), date(2026, 6, 11))
+}
+
+pub fn decision(keys: &Pseudonymizer, charter: &str, sender: &str, verdict: &str, message_id: &str) -> DecisionRecord {
+    let statistics = charter != "drancy";
+    let rule = |rule: &str, outcome: &str| RuleOutcomeRecord {
+        rule: rule.into(),
+        outcome: outcome.into(),
+        clause: Some("cnrs:III.a".into()),
+        ..RuleOutcomeRecord::default()
+    };
+    let mut size = rule("size", if verdict == "reject" { "hit" } else { "miss" });
+    size.evidence =
+        BTreeMap::from([("bytes".to_owned(), 204_800_u64.into()), ("bytes-max".to_owned(), 100_000_u64.into())]);
+    let judgement = JudgementRecord {
+        charter: charter.into(),
+        list: Some("electeurs-c@elections.example".into()),
+        verdict: verdict.into(),
+        mode: "enforce".into(),
+        inspection: "content".into(),
+        reason: (verdict == "reject").then(|| "too-large".into()),
+        clause: (verdict == "reject").then(|| "cnrs:III.a".into()),
+        statistics,
+        sender: Some(keys.pseudonym(&period(), sender).unwrap()),
+        proof: Some("sasl".into()),
+        quotas: vec![QuotaUse {
+            per: "week".into(),
+            of: "sender".into(),
+            over: "list".into(),
+            used: 1,
+            max: 2,
+            clause: "cnrs:III.a".into(),
+        }],
+        rules: vec![rule("period", "miss"), rule("sender", "miss"), size],
+        ..JudgementRecord::default()
+    };
+    DecisionRecord {
+        reference: format!("R{}", message_id.len()),
+        verdict: verdict.into(),
+        stage: "content".into(),
+        judgements: vec![judgement],
+        edits: vec!["subject".into(), "footer".into()],
+        queue_id: Some("4bXyZ12345z".into()),
+        message_bytes: Some(2048),
+        recipients: 1,
+        message_id: Some(keys.seal(&period(), message_id).unwrap()),
+        config: "c0ffee".into(),
+        ..DecisionRecord::default()
+    }
+}
+
+fn append(journal: &Journal, at: Timestamp, event: impl Into<Event>) -> Reference {
+    journal.append_blocking(&Record::new(at, event.into())).unwrap()
+}
+
+/// Two weeks: two lists of candidates write every day, one message is held until night, some are too large; a union under
+/// a charter without statistics writes too.
+fn two_weeks() -> Life {
+    let dir = tempfile::tempdir().unwrap();
+    let start = at("2026-06-08T08:00:00Z");
+    let journal = keeper(dir.path(), start);
+    let keys = Pseudonymizer::open(dir.path()).unwrap();
+    let file = |name: &str, sha256: &str| FileDigest { name: name.into(), sha256: sha256.into() };
+    let files = vec![file("charters/cnrs.toml", "aa"), file("charter-milter.toml", "bb")];
+    let config = ConfigRecord { result: "in-force".into(), digest: "c0ffee".into(), files, version: "0.1.0".into() };
+    append(&journal, start, config);
+    let mut held = None;
+    for day in 0..14 {
+        let now = start + SignedDuration::from_hours(24 * day);
+        journal.tick_blocking(now, &[]).unwrap();
+        for (n, sender) in ["liste-a@candidats.example", "liste-b@candidats.example"].into_iter().enumerate() {
+            let id = format!("<{day}.{n}@candidats.example>");
+            let verdict = if day % 5 == 3 { "reject" } else { "hold" };
+            let decided = append(&journal, now, decision(&keys, "cnrs-2026", sender, verdict, &id));
+            if verdict == "hold" {
+                let opens = at("2026-06-08T20:00:00Z") + SignedDuration::from_hours(24 * day);
+                if n == 0 {
+                    let seed = "5eed".repeat(16);
+                    let charter = "cnrs-2026".to_owned();
+                    append(&journal, now, DrawRecord { charter, window_opens: opens, seed, order: Vec::new() });
+                }
+                let rank = u32::try_from(n).unwrap() + 1;
+                let left = opens + SignedDuration::from_mins(i64::from(rank));
+                let record = ReleaseRecord {
+                    queue_id: "4bXyZ12345z".into(),
+                    charter: "cnrs-2026".into(),
+                    list: "electeurs-c@elections.example".into(),
+                    sender: Some(keys.pseudonym(&period(), sender).unwrap()),
+                    statistics: true,
+                    decision: Some(decided.index),
+                    arrived: now,
+                    window_opens: Some(opens),
+                    rank: Some(rank),
+                    reason: "window".into(),
+                };
+                append(&journal, left, record);
+                held = Some((id, decided));
+            }
+        }
+        append(
+            &journal,
+            now,
+            decision(&keys, "drancy", "syndicat@ville.example", "accept", &format!("<d{day}@ville.example>")),
+        );
+    }
+    let stop = StopRecord {
+        action: "stop".into(),
+        target: "sender".into(),
+        charter: Some("cnrs-2026".into()),
+        sender: Some(keys.pseudonym(&period(), "liste-b@candidats.example").unwrap()),
+        reason: "order".into(),
+        reference: Some("Commission 2026-17".into()),
+        ..StopRecord::default()
+    };
+    let end = at("2026-06-21T23:00:00Z");
+    append(&journal, end, stop);
+    journal.tick_blocking(end, &[]).unwrap();
+    drop(journal);
+    let (out, _) = ran(&log(dir.path(), &["init-auditor"]), 0);
+    let first_key = out.lines().find(|line| line.matches('+').count() >= 2).unwrap().to_owned();
+    Life { dir, held: held.unwrap(), first_key }
+}
+
+fn log(dir: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_charter-milter");
+    Command::new(program).arg("log").args(arguments).arg("--dir").arg(dir).output().unwrap()
+}
+
+fn ran(output: &Output, code: i32) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
+    (out, err)
+}
+
+fn path(dir: &Path, name: &str) -> (PathBuf, String) {
+    let path = dir.join(name);
+    (path.clone(), path.display().to_string())
+}
+
+#[test]
+fn an_auditor_verifies_an_export_with_the_key_on_paper() {
+    let life = two_weeks();
+    let copy = tempfile::tempdir().unwrap();
+    let (copied, to) = path(copy.path(), "copy");
+    ran(&log(life.dir.path(), &["export", &to]), 0);
+    assert!(!copied.join("private").exists(), "no private key leaves the house");
+    let kept = copied.join("checkpoint").display().to_string();
+    let (out, _) = ran(&log(&copied, &["verify", "--key", &life.first_key, "--checkpoint", &kept]), 0);
+    assert!(out.starts_with("VERIFIED\n"), "{out}");
+    assert!(out.contains("Kept checkpoint agrees"), "{out}");
+    let (out, _) = ran(&log(&copied, &["verify"]), 0);
+    assert!(out.starts_with("CONSISTENT, but not confirmed by a key"), "{out}");
+    let (out, _) = ran(&log(&copied, &["verify", "--json", "--key", &life.first_key]), 0);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&json["result"], &json["keys"]), (&"verified".into(), &14.into()));
+    // The log is long silent.
+    ran(&log(&copied, &["verify", "--max-silence", "2h"]), 1);
+    // Another key, and a changed record, with its place.
+    let other = life.first_key.replace("+A", "+B");
+    assert!(ran(&log(&copied, &["verify", "--key", &other]), 1).0.starts_with("NOT VERIFIED"));
+    let segment = std::fs::read_dir(copied.join("segments")).unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
+    let text = std::fs::read_to_string(&segment).unwrap();
+    std::fs::remove_file(&segment).unwrap();
+    std::fs::write(&segment, text.replacen("too-large", "too-small", 1).replacen("\"hold\"", "\"accept\"", 1)).unwrap();
+    let (out, _) = ran(&log(&copied, &["verify", "--key", &life.first_key]), 1);
+    assert!(out.contains("line ") && out.contains("not those that were signed"), "{out}");
+    ran(&log(&copied.join("nothing"), &["verify"]), 2);
+}
+
+#[test]
+fn a_candidate_proves_what_happened_to_a_message() {
+    let life = two_weeks();
+    let (id, reference) = &life.held;
+    let work = tempfile::tempdir().unwrap();
+    let (_, proof) = path(work.path(), "message.tlog-proof");
+    ran(&log(life.dir.path(), &["prove", "--message-id", id, "--out", &proof]), 0);
+    let quoted = reference.to_string();
+    let check = ["check-proof", &proof, "--key", &life.first_key, "--message-id", id, "--reference", &quoted];
+    let (out, _) = ran(&log(work.path(), &check), 0);
+    assert!(out.starts_with("THE PROOF HOLDS"), "{out}");
+    assert!(out.contains("Message-ID    is the one given"), "{out}");
+    let other = ["check-proof", &proof, "--message-id", "<another@candidats.example>"];
+    assert!(ran(&log(work.path(), &other), 1).0.contains("not about this Message-ID"));
+    assert!(
+        !std::fs::read_to_string(&proof).unwrap().contains(id.as_str()),
+        "the proof itself does not name the message"
+    );
+    // The proof shows one record and nothing of any other.
+    ran(&log(life.dir.path(), &["prove", "--message-id", "<none@candidats.example>"]), 1);
+    // By reference, against the checkpoint that somebody kept.
+    let kept = life.dir.path().join("checkpoint").display().to_string();
+    ran(&log(life.dir.path(), &["prove", "--reference", &quoted, "--checkpoint", &kept, "--out", &proof]), 0);
+    ran(&log(work.path(), &["check-proof", &proof, "--checkpoint", &kept, "--message-id", id]), 0);
+    let (out, _) = ran(&log(life.dir.path(), &["show", &quoted]), 0);
+    assert!(out.contains("hold at content"), "{out}");
+    let wrong = format!("{}-0000000000000000", reference.index);
+    let (out, _) = ran(&log(life.dir.path(), &["show", &wrong]), 1);
+    assert!(out.contains("another one than the reference quotes"), "{out}");
+}
+
+#[test]
+fn a_changed_proof_does_not_hold() {
+    let life = two_weeks();
+    let work = tempfile::tempdir().unwrap();
+    let (file, proof) = path(work.path(), "message.tlog-proof");
+    ran(&log(life.dir.path(), &["prove", "--message-id", &life.held.0, "--out", &proof]), 0);
+    let good = charter_milter::decision_log::prove::Proof::parse(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let against = charter_milter::decision_log::prove::Against {
+        first_key: Some(life.first_key.clone()),
+        message_id: Some(life.held.0.clone()),
+        ..Default::default()
+    };
+    assert!(good.check(&against).is_ok());
+    let mut changed = Vec::new();
+    let mut one = |change: &dyn Fn(&mut charter_milter::decision_log::prove::Proof)| {
+        let mut proof = good.clone();
+        change(&mut proof);
+        changed.push(proof);
+    };
+    one(&|proof| proof.index += 1);
+    one(&|proof| proof.extra.record = proof.extra.record.replace("hold", "keep"));
+    one(&|proof| proof.path[0][0] ^= 1);
+    one(&|proof| proof.path.truncate(proof.path.len() - 1));
+    one(&|proof| proof.extra.endorsements.truncate(proof.extra.endorsements.len() - 1));
+    one(&|proof| proof.extra.endorsements.swap(0, 1));
+    one(&|proof| proof.extra.opening_key = None);
+    one(&|proof| proof.extra.first_key = proof.extra.first_key.replace('a', "b"));
+    one(&|proof| proof.note = proof.note.replacen("time 2026", "time 2027", 1));
+    for (n, proof) in changed.iter().enumerate() {
+        assert!(proof.check(&against).is_err(), "change {n} was not noticed");
+        // What is written and read again is the same.
+        if let Ok(text) = proof.to_text() {
+            assert_eq!(charter_milter::decision_log::prove::Proof::parse(&text).unwrap(), *proof);
+        }
+    }
+}
+
+#[test]
+fn the_report_counts_senders_alike_and_keeps_silent_where_it_must() {
+    let life = two_weeks();
+    let (out, _) = ran(
+        &log(life.dir.path(), &["report", "--format", "json", "--time-zone", "Europe/Paris", "--key", &life.first_key]),
+        0,
+    );
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["key_confirmed"], true);
+    let charters = report["charters"].as_array().unwrap();
+    let cnrs = charters.iter().find(|charter| charter["charter"] == "cnrs-2026").unwrap();
+    assert_eq!(cnrs["verdicts"]["messages"], 28);
+    assert_eq!(cnrs["verdicts"]["refused"], 6);
+    assert_eq!(cnrs["reasons"][0]["reason"], "too-large");
+    let senders = cnrs["senders"].as_array().unwrap();
+    assert_eq!(senders.len(), 2);
+    for sender in senders {
+        assert_eq!((&sender["verdicts"]["held"], &sender["released"]), (&11.into(), &11.into()));
+    }
+    let mut ranks: Vec<_> = senders.iter().map(|sender| sender["mean_rank"].as_f64().unwrap()).collect();
+    ranks.sort_by(f64::total_cmp);
+    assert_eq!(ranks, [1.0, 2.0]);
+    assert_eq!(senders[0]["quotas"][0]["max"], 2);
+    assert_eq!(cnrs["nights"].as_array().unwrap().len(), 11);
+    let drancy = charters.iter().find(|charter| charter["charter"] == "drancy").unwrap();
+    assert_eq!(drancy["verdicts"]["accepted"], 14);
+    assert_eq!(drancy["senders"].as_array().unwrap().len(), 0, "drancy:III.3.d");
+    assert_eq!(report["stops"][0]["reference"], "Commission 2026-17");
+    assert_eq!(report["configurations"][0]["changed"].as_array().unwrap().len(), 2);
+
+    let days = ["report", "--format", "json", "--from", "2026-06-10", "--to", "2026-06-10", "--charter", "cnrs-2026"];
+    let (out, _) = ran(&log(life.dir.path(), &days), 0);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["charters"][0]["verdicts"]["messages"], 2);
+    let (out, _) = ran(&log(life.dir.path(), &["report", "--format", "csv"]), 0);
+    assert_eq!(out.lines().count(), 1 + 2 + 1, "{out}");
+    let (out, _) = ran(&log(life.dir.path(), &["report", "--language", "fr"]), 0);
+    assert!(out.contains("Égalité de traitement"), "{out}");
+}
+
+#[test]
+fn every_use_of_the_log_is_in_the_log() {
+    let life = two_weeks();
+    let before = ran(&log(life.dir.path(), &["show", "--kind", "operator", "--json"]), 0).0.lines().count();
+    ran(&log(life.dir.path(), &["person", "liste-a@candidats.example", "--reference", "RGPD-3"]), 0);
+    ran(&log(life.dir.path(), &["report"]), 0);
+    ran(&log(life.dir.path(), &["show", "--last", "1"]), 0);
+    let (out, _) = ran(&log(life.dir.path(), &["show", "--kind", "operator", "--json"]), 0);
+    assert_eq!(out.lines().count(), before + 4);
+    assert!(out.contains("\"log person\"") && out.contains("RGPD-3"), "{out}");
+    assert!(!out.contains("liste-a"), "no address gets into the log");
+}
+
+#[test]
+fn a_person_sees_what_is_recorded_of_them_and_a_purge_ends_it() {
+    let life = two_weeks();
+    let person = ["person", "liste-a@CANDIDATS.example"];
+    let (out, _) = ran(&log(life.dir.path(), &person), 0);
+    assert_eq!(out.lines().filter(|line| line.contains("\"kind\":\"decision\"")).count(), 14);
+    assert!(ran(&log(life.dir.path(), &["person", "stranger@candidats.example"]), 1).0.is_empty());
+    // A proof from before the purge.
+    let work = tempfile::tempdir().unwrap();
+    let (_, proof) = path(work.path(), "old.tlog-proof");
+    ran(&log(life.dir.path(), &["prove", "--message-id", &life.held.0, "--out", &proof]), 0);
+    let kept = std::fs::read_to_string(life.dir.path().join("checkpoint")).unwrap();
+
+    // A day begins, so that yesterday's segment is closed; then everything before it goes.
+    let later = at("2026-06-22T08:00:00Z");
+    keeper(life.dir.path(), later).tick_blocking(later, &[]).unwrap();
+    let (out, _) = ran(&log(life.dir.path(), &["purge", "--before", "2026-06-22", "--dry-run"]), 0);
+    assert!(out.contains("key to destroy: cnrs-2026_2026-06-08_2026-06-21"), "{out}");
+    ran(&log(life.dir.path(), &["purge", "--before", "2026-06-22"]), 0);
+    let (note, note_name) = path(work.path(), "kept");
+    std::fs::write(&note, kept).unwrap();
+    let verify = ["verify", "--json", "--key", &life.first_key, "--checkpoint", &note_name];
+    let json: serde_json::Value = serde_json::from_str(&ran(&log(life.dir.path(), &verify), 0).0).unwrap();
+    assert!(json["purged"].as_u64().unwrap() > 60, "{json}");
+    assert_eq!(json["first_key_confirmed"], true);
+    ran(&log(work.path(), &["check-proof", &proof, "--key", &life.first_key, "--message-id", &life.held.0]), 0);
+    ran(&log(life.dir.path(), &person), 1);
+    ran(&log(life.dir.path(), &["prove", "--message-id", &life.held.0]), 1);
+    let left = crate::log_journal::lines(life.dir.path()).join("\n");
+    assert!(!left.contains("electeurs-c"), "no line of a message is left");
+    // Nothing is left to purge, and the log goes on.
+    let (out, _) = ran(&log(life.dir.path(), &["purge", "--before", "2026-06-22"]), 0);
+    assert!(!out.contains("done"), "{out}");
+    keeper(life.dir.path(), later).checkpoint_blocking(later).unwrap();
+    ran(&log(life.dir.path(), &["verify", "--key", &life.first_key]), 0);
+}
+
+#[test]
+fn auditors_countersign_and_the_gateway_counts_them() {
+    let life = two_weeks();
+    let work = tempfile::tempdir().unwrap();
+    let (_, copy) = path(work.path(), "copy");
+    ran(&log(life.dir.path(), &["export", &copy]), 0);
+    let (_, private) = path(work.path(), "commission.key");
+    let (public, _) =
+        ran(&log(work.path(), &["cosign", "new-key", "--name", "commission.example", "--out", &private]), 0);
+    let checkpoint = format!("{copy}/checkpoint");
+    let sign = ["cosign", "sign", &checkpoint, "--with", &private, "--key", &life.first_key];
+    let (cosigned, _) = ran(&log(Path::new(&copy), &sign), 0);
+    let (file, returned) = path(work.path(), "returned.eml");
+    std::fs::write(&file, format!("From: commission@elections.example\nSubject: Re\n\n{cosigned}")).unwrap();
+    ran(&log(life.dir.path(), &["cosign", "store", &returned]), 1);
+    ran(&log(life.dir.path(), &["cosign", "trust", public.trim()]), 0);
+    ran(&log(life.dir.path(), &["cosign", "store", &returned]), 0);
+    let verify = ["verify", "--json", "--key", &life.first_key];
+    let json: serde_json::Value = serde_json::from_str(&ran(&log(life.dir.path(), &verify), 0).0).unwrap();
+    assert_eq!(json["cosigners"][0], "commission.example");
+    assert!(json["cosigned"]["size"].as_u64().unwrap() > 0);
+    let two = ["verify", "--json", "--key", &life.first_key, "--quorum", "2"];
+    let json: serde_json::Value = serde_json::from_str(&ran(&log(life.dir.path(), &two), 0).0).unwrap();
+    assert_eq!(json["cosigned"], serde_json::Value::Null, "one of two is not enough");
+    // An auditor does not countersign what does not verify under the key on paper.
+    let other = two_weeks();
+    let wrong = ["cosign", "sign", &checkpoint, "--with", &private, "--key", &other.first_key];
+    ran(&log(Path::new(&copy), &wrong), 1);
+}
+
+/// Headless Chromium opens the report: nothing is requested, nothing complains, the plots are there.
+#[test]
+fn the_html_report_opens_in_a_browser_without_a_word_or_a_request() {
+    let life = two_weeks();
+    let (page, out) = path(life.dir.path(), "report.html");
+    let arguments =
+        ["report", "--format", "html", "--time-zone", "Europe/Paris", "--out", &out, "--key", &life.first_key];
+    ran(&log(life.dir.path(), &arguments), 0);
+    let html = std::fs::read_to_string(&page).unwrap();
+    for forbidden in ["http://", "https://", "<script", " src=", "@import", "url("] {
+        let own_names = html.replace("http://www.w3.org/2000/svg", "");
+        assert!(!own_names.contains(forbidden), "the page has {forbidden}");
+    }
+    assert!(html.contains("<html lang=\"fr\">"));
+    assert_eq!(html.matches("<svg ").count(), 3, "two plots under one charter, one under the other");
+    let Some(chromium) = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+    else {
+        println!("the browser part is skipped: there is no Chromium");
+        return;
+    };
+    let profile = tempfile::tempdir().unwrap();
+    let netlog = profile.path().join("net.json");
+    let shot = std::env::temp_dir().join("charter-milter-report.png");
+    let browse = |extra: &[String]| {
+        let mut command = Command::new(chromium);
+        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
+        command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
+        command.args(["--enable-logging=stderr", "--v=0", "--window-size=1000,2200"]);
+        command.arg(format!("--user-data-dir={}", profile.path().join("profile").display()));
+        command.args(extra).arg(format!("file://{}", page.display()));
+        command.output().unwrap()
+    };
+    let dom = browse(&["--dump-dom".to_owned(), format!("--log-net-log={}", netlog.display())]);
+    let text = String::from_utf8_lossy(&dom.stdout).into_owned();
+    assert!(text.contains("<main>") && text.contains("<rect"), "the page is drawn");
+    let complaints = String::from_utf8_lossy(&dom.stderr).into_owned();
+    assert!(!complaints.contains("CONSOLE"), "{complaints}");
+    let net = std::fs::read_to_string(&netlog).unwrap_or_default();
+    // Only the page itself, and what the browser asks for on its own account, never for the page's sake.
+    let initiated = net.lines().filter(|line| line.contains("\"initiator\":\"file:"));
+    let asked: Vec<_> = initiated.filter(|line| line.contains("\"url\":\"http")).collect();
+    assert!(asked.is_empty(), "{asked:?}");
+    browse(&[format!("--screenshot={}", shot.display())]);
+    assert!(std::fs::metadata(&shot).unwrap().len() > 20_000, "a screenshot with something on it");
+}
