@@ -5,6 +5,7 @@
 pub mod check;
 mod clock;
 mod explain;
+pub mod held;
 pub mod log;
 mod mail_server;
 pub mod postsuper_helper;
@@ -60,6 +61,8 @@ enum Command {
     Explain(explain::Args),
     /// The decision log: verify, prove, report, purge.
     Log(log::Args),
+    /// Show, release or cancel what waits
+    Held(held::Args),
     /// Let held mail go when its window is open
     Release(release::Args),
     /// Change Postfix's queue as root, for `release` and `held`
@@ -79,6 +82,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Serve(args) => serve::run(&args).into(),
             Command::Explain(args) => explain::run(&args).into(),
             Command::Log(args) => log::run(args).into(),
+            Command::Held(args) => held::run(&args).into(),
             Command::Release(args) => release::run(&args).into(),
             Command::PostsuperHelper(args) => postsuper_helper::run(args).into(),
             Command::Stop(args) => stop::run(&args).into(),

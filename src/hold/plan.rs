@@ -200,12 +200,11 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
         }
     }
     for (charter, cases) in candidates {
-        match situation.charters.get(charter) {
-            Some(terms) => release(situation, charter, terms, &cases, &mut plan),
-            None => {
-                plan.orphans += cases.len();
-                plan.waiting += cases.len();
-            }
+        if let Some(terms) = situation.charters.get(charter) {
+            release(situation, charter, terms, &cases, &mut plan);
+        } else {
+            plan.orphans += cases.len();
+            plan.waiting += cases.len();
         }
     }
     plan
@@ -252,7 +251,7 @@ fn fate(situation: &Situation<'_>, case: &Case, found: Option<&Queued>, id_taken
         (State::SeenInQueue, Some(_)) => Fate::Step(Action::Miss(Missing::ReleasedByOther)),
         (State::Released, Some(_)) => released(situation, case, on_hold),
         (State::Vanished, Some(queued)) if on_hold => Fate::Step(Action::See(queued.sighting)),
-        (State::Entered, _) | (State::Gone | State::Cancelled | State::Returned | State::Vanished, _) => Fate::Wait,
+        (State::Entered | State::Gone | State::Cancelled | State::Returned | State::Vanished, _) => Fate::Wait,
     }
 }
 
@@ -357,7 +356,9 @@ impl<'a> Matches<'a> {
             // Where an id was used again, the newest entry that fits is the message's own.
             match entries.rev().find(|(_, case)| is_same(&case.entry, queued, situation.same_clock)) {
                 // A listing is not made at one instant: a message that moves meanwhile can show twice. The later line is newer.
-                Some((index, _)) => drop(matches.by_case.insert(*index, queued)),
+                Some((index, _)) => {
+                    matches.by_case.insert(*index, queued);
+                }
                 None => matches.others += usize::from(queued.place == QueuePlace::OnHold),
             }
         }

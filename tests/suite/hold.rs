@@ -429,7 +429,7 @@ fn quarantined_mail_of_sendmail_leaves_in_its_window() {
     let id = sendmail.waiting().remove(0);
     let held = Command::new(&wrapper).args(["-Qcharter", &format!("-qI{id}")]).output().unwrap();
     assert!(held.status.success(), "{held:?}");
-    assert_eq!(sendmail.quarantined(), [id.clone()]);
+    assert_eq!(sendmail.quarantined(), std::slice::from_ref(&id));
     gateway.enter(Route::Sendmail, &id, "a");
 
     assert_eq!(gateway.release()["seen"], 1);
@@ -483,4 +483,65 @@ fn a_listing_of_postfix_says_what_it_holds() {
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].queue_id.as_str(), listed[0].place), (id.as_str(), QueuePlace::OnHold));
     assert_eq!(listed[0].sighting.size_bytes, postfix.held()[0].message_size);
+}
+
+#[test]
+fn the_postmaster_sees_what_waits_and_may_let_go_and_cancel_with_a_reference() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let gateway = Gateway::for_postfix(&postfix);
+    let (one, first) = send(&postfix, "a");
+    let (two, second) = send(&postfix, "b");
+    gateway.enter(Route::Postfix, &first, "a");
+    gateway.enter(Route::Postfix, &second, "b");
+    gateway.release();
+
+    let listed = gateway.command(&["held", "--json", "list"]);
+    let text = String::from_utf8(listed.stdout).unwrap();
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (rows.len(), &rows[0]["queue_id"], &rows[0]["state"]),
+        (2, &first.as_str().into(), &"seen-in-queue".into())
+    );
+    assert!(!text.contains("candidats.example"), "the ledger's return address is not shown: {text}");
+    let table = String::from_utf8(gateway.command(&["held", "list"]).stdout).unwrap();
+    assert!(table.contains(&first) && table.contains("pseudonym-a") && !table.contains("candidats.example"), "{table}");
+    let shown = String::from_utf8(gateway.command(&["held", "show", &first]).stdout).unwrap();
+    assert!(shown.contains("0-0123456789abcdef"), "{shown}");
+
+    let output = gateway.command(&["held", "release", &first, "--reference", " "]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("a reference is needed"));
+    assert!(gateway.command(&["held", "release", &first, "--reference", "CE-2026-1"]).status.success());
+    sink.wait_for_id(&one.id);
+    assert!(gateway.command(&["held", "cancel", &second, "--reference", "CE-2026-2"]).status.success());
+    let notice = sink.wait_for("the notice", |received| received.recipients == ["b@candidats.example"]);
+    assert!(notice.body_text().contains(&two.id) && sink.with_id(&two.id).is_empty());
+    postfix.wait_until_delivered();
+    gateway.release();
+    assert_eq!(gateway.states(), [State::Gone, State::Cancelled]);
+
+    let again = gateway.command(&["held", "cancel", &second, "--reference", "CE-2026-3"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("it is cancelled"), "{again:?}");
+    let unknown = gateway.command(&["held", "show", "ABCDEF123456"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let records = gateway.records();
+    let operators: Vec<_> = records.iter().filter(|record| record.starts_with("operator")).collect();
+    assert_eq!(operators.len(), 7, "every use that did or showed something: {records:?}");
+    assert!(records.contains(&"cancel:operator".to_owned()) && records.contains(&"release:operator".to_owned()));
+}
+
+#[test]
+fn a_message_of_somebody_else_cannot_be_let_go_or_cancelled() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let gateway = Gateway::for_postfix(&postfix);
+    let (_, stranger) = send(&postfix, "x");
+    for command in ["release", "cancel"] {
+        let output = gateway.command(&["held", command, &stranger, "--reference", "CE-2026-1"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("is not in the ledger"), "{output:?}");
+    }
+    assert_eq!(postfix.held().len(), 1);
 }

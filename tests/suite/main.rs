@@ -22,3 +22,4 @@ mod log_journal;
 mod mta;
 mod mta_fixtures;
 mod stop;
+mod systemd;

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// No tool needs longer: listing a queue of 100,000 messages takes seconds, and a stuck one must not block the next run.
-const RUN_TIME_MAX: Duration = Duration::from_secs(60);
+const RUN_TIME_MAX: Duration = Duration::from_mins(1);
 /// No more output than this is read, octets: a listing line has about 300, so this is a queue of 200,000 messages.
 const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Error texts are for people; more than this is a tool gone mad.

@@ -24,7 +24,7 @@ pub const REQUEST_IDS_MAX: usize = 1_000;
 /// No line of a request is longer, octets.
 const LINE_BYTES_MAX: u64 = 64;
 /// The client waits so long for an answer; the helper's own tools end within a minute each.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(300);
+const ANSWER_TIME_MAX: Duration = Duration::from_mins(5);
 /// No answer to `read` is longer, octets: the largest message that Postfix takes by default is six times smaller.
 const CONTENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The word for reading a message.

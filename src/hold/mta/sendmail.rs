@@ -255,6 +255,17 @@ fn field(line: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
+    /// Tools that no listing needs.
+    struct Nobody;
+    impl QueueTools for Nobody {
+        fn perform(&mut self, _: Verb, _: &[QueueId]) -> Result<Vec<Outcome>, MtaError> {
+            unreachable!()
+        }
+        fn read(&mut self, _: &QueueId) -> Result<Vec<u8>, MtaError> {
+            unreachable!()
+        }
+    }
+
     #[test]
     fn an_id_tells_when_the_message_arrived() {
         let time = |id: &str| arrival(&id.parse().unwrap()).map(|at| at.to_string());
@@ -285,15 +296,6 @@ mod tests {
         fs::write(directory.path().join("q1/df6ALKBnkn021838"), "12345").unwrap();
         fs::write(directory.path().join("q2/df/df6ALKBnkn021839"), "1").unwrap();
         let queue = Queue::of(&format!("O Timeout=1\nO QueueDirectory={}/q*\n", directory.path().display()));
-        struct Nobody;
-        impl QueueTools for Nobody {
-            fn perform(&mut self, _: Verb, _: &[QueueId]) -> Result<Vec<Outcome>, MtaError> {
-                unreachable!()
-            }
-            fn read(&mut self, _: &QueueId) -> Result<Vec<u8>, MtaError> {
-                unreachable!()
-            }
-        }
         let mut listed = Sendmail { queue, tools: Nobody }.list().unwrap();
         listed.sort_by(|a, b| a.queue_id.cmp(&b.queue_id));
         let listed: Vec<_> = listed.iter().map(|q| (q.queue_id.as_str(), q.place, q.sighting.size_bytes)).collect();

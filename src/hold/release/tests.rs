@@ -95,7 +95,9 @@ impl QueueTools for Server {
             };
             match to {
                 Some(to) => queue[index].1 = to,
-                None => drop(queue.remove(index)),
+                None => {
+                    queue.remove(index);
+                }
             }
             Outcome::Done
         };
@@ -223,7 +225,7 @@ impl Bench {
         let world = &self.world;
         let clock = || at(world.now.get());
         let wait =
-            |time: Duration| world.now.set(world.now.get() + i64::try_from(time.as_secs_f64().ceil() as u64).unwrap());
+            |time: Duration| world.now.set(world.now.get() + i64::try_from(time.as_millis().div_ceil(1_000)).unwrap());
         let (mut ledger, mut mta, mut chronicle) = (self.ledger(), Server(Rc::clone(world)), Log(Rc::clone(world)));
         let (mut regime, mut post) = (Charter(Rc::clone(world)), Mailbox(Rc::clone(world)));
         work(&mut Release {
