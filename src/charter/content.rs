@@ -132,6 +132,12 @@ pub(super) fn copies(case: &Case<'_>, rule: &CopiesRule) -> Answer {
 }
 
 /// Rule `tracking` (pm:5.b): the edit finds the trackers, and says how many there were.
-pub(super) fn tracking(_: &Case<'_>, _: TrackingRule) -> Answer {
-    Answer::edit(Edit::RemoveTracking)
+pub(super) fn tracking(case: &Case<'_>, rule: TrackingRule) -> Answer {
+    if !rule.reject {
+        return Answer::edit(Edit::RemoveTracking);
+    }
+    match case.content {
+        Some(content) if !content.trackers().is_empty() => Answer::hit(ReasonCode::Tracker, Effect::Reject),
+        _ => Answer::miss(),
+    }
 }

@@ -281,6 +281,9 @@ enum Need {
     Envelope,
     /// The header and the structure.
     Structure,
+    /// The marks and links of the text, not its words: what reports on readers (pm:5.b) is taken out also where nobody
+    /// may read what they read (pm:5.a).
+    Marks,
     /// The text.
     Text,
 }
@@ -352,11 +355,11 @@ impl<'c, 'a> Table<'c, 'a> {
         if self.case.content.is_none() {
             return Some(Outcome::NotRun(NotRun::ContentNotSeen));
         }
-        if need == Need::Text {
+        if matches!(need, Need::Marks | Need::Text) {
             if self.exempt {
                 return Some(Outcome::Exempt);
             }
-            if self.case.charter.inspection == Inspection::Structure {
+            if need == Need::Text && self.case.charter.inspection == Inspection::Structure {
                 return Some(Outcome::NotRun(NotRun::StructureOnly));
             }
         }
@@ -434,7 +437,7 @@ impl<'c, 'a> Table<'c, 'a> {
         );
         self.ask_unless(refused, RuleName::Petition, rules.petition.as_ref(), Need::Text, content::petition);
         self.ask_unless(refused, RuleName::ChainLetter, rules.chain_letter.as_ref(), Need::Text, content::chain_letter);
-        self.ask_unless(refused, RuleName::Tracking, rules.tracking.as_ref(), Need::Text, |case, rule| {
+        self.ask_unless(refused, RuleName::Tracking, rules.tracking.as_ref(), Need::Marks, |case, rule| {
             content::tracking(case, *rule)
         });
         let refused = self.refused();

@@ -7,13 +7,14 @@ use super::copies::{self, Fingerprint};
 use super::petition::{self, Pack, Report};
 use super::rules::Rules;
 use super::verdict::PartEvidence;
-use super::{Inspection, List};
+use super::{Inspection, List, Sender};
 use crate::message::address::Address;
 use crate::message::attachments::{self, Attachment};
 use crate::message::headers::{self, FromDefect, Header};
 use crate::message::mime::Tree;
 use crate::message::subject;
 use crate::message::text::{self, Kind, Reading, Source};
+use crate::message::tracking::{self, Tracker};
 
 /// The content of one message.
 pub struct Content<'a> {
@@ -72,19 +73,36 @@ impl<'a> Content<'a> {
         self.header.first(name).is_some()
     }
 
+    /// The mailboxes that To and Cc name, those that can be read.
+    #[must_use]
+    pub fn visible_recipients(&self) -> Vec<Address> {
+        let mut visible = self.header.addresses("To");
+        visible.extend(self.header.addresses("Cc"));
+        visible
+    }
+
+    /// What reports on the readers of the message (pm:5.b).
+    #[must_use]
+    pub fn trackers(&self) -> Vec<Tracker> {
+        tracking::find(self.raw, self.tree)
+    }
+
     /// Whether the message answers mail of this list (cnrs:III.f): it is from the list itself, was written by an automatic
     /// responder, or names the message it answers and still bears the list's tag or an identifier of the list's domain.
     ///
     /// A candidate who goes on from an earlier message of its own does not answer list mail: what it sent bore no tag yet.
     #[must_use]
-    pub fn answers(&self, list: &List) -> bool {
+    pub fn answers(&self, list: &List, senders: &[Sender]) -> bool {
         let from_list = self.names.from.one().is_some_and(|from| *from == list.address || list.aliases.contains(from));
         if from_list || self.header.is_auto_submitted() {
             return true;
         }
         let answered = self.header.answered_ids();
-        let tagged =
-            list.rules.subject.as_ref().is_some_and(|rule| subject::is_tagged(&self.subject, &rule.settings.tag));
+        let tagged = list.rules.subject.as_ref().is_some_and(|rule| {
+            let bound = senders.iter().filter(|sender| sender.writes_to(list));
+            let mut tags = bound.map(|sender| rule.settings.tag_of(&sender.name));
+            tags.any(|tag| subject::is_tagged(&self.subject, &tag))
+        });
         let of_list = |id: &String| {
             id.trim_end_matches('>')
                 .rsplit_once('@')

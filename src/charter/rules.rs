@@ -372,6 +372,20 @@ pub struct SubjectRule {
     pub tag: String,
 }
 
+impl SubjectRule {
+    /// Whether the tag names the sender.
+    #[must_use]
+    pub fn names_sender(&self) -> bool {
+        self.tag.contains("{sender}")
+    }
+
+    /// The tag for mail of the sender of this name.
+    #[must_use]
+    pub fn tag_of(&self, sender: &str) -> String {
+        self.tag.replace("{sender}", sender)
+    }
+}
+
 /// Settings of `list-headers` (cnrs:III.d, pm:7).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListHeadersRule {

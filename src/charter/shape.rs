@@ -35,9 +35,16 @@ pub(super) fn receipts(case: &Case<'_>, rule: ReceiptsRule) -> Answer {
     }
 }
 
-/// Rule `subject` (cnrs:III.g).
-pub(super) fn subject(_: &Case<'_>, rule: &SubjectRule) -> Answer {
-    Answer::edit(Edit::TagSubject(rule.tag.clone()))
+/// Rule `subject` (cnrs:III.g; Defence 2014: the union is named in the subject).
+pub(super) fn subject(case: &Case<'_>, rule: &SubjectRule) -> Answer {
+    if !rule.names_sender() {
+        return Answer::edit(Edit::TagSubject(rule.tag.clone()));
+    }
+    // Without a registered sender there is no name to put there, and the message is refused for that reason.
+    match case.registered_sender() {
+        Ok(sender) => Answer::edit(Edit::TagSubject(rule.tag_of(&sender.name))),
+        Err(_) => Answer::miss(),
+    }
 }
 
 /// Rule `list-headers` (cnrs:II.b, cnrs:III.d, pm:7).

@@ -8,6 +8,7 @@ use super::rules::{Direction, IdentityRule, RecipientsRule, RefuseOrTag, SizeRul
 use super::stop::StopSubject;
 use super::verdict::{Effect, Evidence, NotRun, ReasonCode};
 use super::{Clause, MailboxState, Mode, NightWindow, Period, Scope, Sender};
+use crate::message::address::Address;
 use crate::message::edit::Edit;
 
 impl From<RefuseOrTag> for Effect {
@@ -135,7 +136,9 @@ pub(super) fn identity(case: &Case<'_>, rule: &IdentityRule, sender: Option<&Sen
 /// Rule `reply` (cnrs:III.f): an answer to list mail does not go back to the list.
 pub(super) fn reply(case: &Case<'_>) -> Answer {
     match case.content.zip(case.list()) {
-        Some((content, list)) if content.answers(list) => Answer::hit(ReasonCode::AnswersList, Effect::Reject),
+        Some((content, list)) if content.answers(list, &case.charter.senders) => {
+            Answer::hit(ReasonCode::AnswersList, Effect::Reject)
+        }
         _ => Answer::miss(),
     }
 }
@@ -152,6 +155,9 @@ pub(super) fn mixed(case: &Case<'_>) -> Option<Answer> {
 /// Rule `recipients` (am:5.1.a): not too many in one message. Those on the register are not concerned.
 pub(super) fn recipients(case: &Case<'_>, rule: &RecipientsRule) -> Answer {
     let counted = u64::from(case.addressed.total);
+    if rule.hidden && !case.addressed.trusted_client && shows_recipients(case) {
+        return Answer::hit(ReasonCode::RecipientsShown, Effect::Reject);
+    }
     match rule.per_message_max {
         _ if recipients_are_free(case) => Answer::miss(),
         Some(limit) if counted > u64::from(limit) => Answer::hit(ReasonCode::RecipientsTooMany, Effect::Reject)
@@ -163,9 +169,21 @@ pub(super) fn recipients(case: &Case<'_>, rule: &RecipientsRule) -> Answer {
     }
 }
 
+/// Whether To or Cc name anybody but the list and the sender, so that recipients learn of each other (Prime Minister 2015,
+/// Defence 2014). Mail to one person alone shows nobody to anybody.
+fn shows_recipients(case: &Case<'_>) -> bool {
+    let Some(content) = case.content.filter(|_| case.list().is_some() || case.addressed.total > 1) else {
+        return false;
+    };
+    let of_list =
+        |address: &Address| case.list().is_some_and(|list| list.address == *address || list.aliases.contains(address));
+    content.visible_recipients().iter().any(|address| !of_list(address) && content.names.from.one() != Some(address))
+}
+
 /// Whether neither the recipients of a message nor their number in a span are limited.
 pub(super) fn recipients_are_free(case: &Case<'_>) -> bool {
-    case.addressed.trusted_client || on_register(case)
+    // Senders of the register are limited where they are known as such: in the rules of their lists.
+    case.addressed.trusted_client || (case.list().is_none() && on_register(case))
 }
 
 fn on_register(case: &Case<'_>) -> bool {

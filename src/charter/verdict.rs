@@ -59,6 +59,8 @@ closed_list! {
         RecipientsMixed = "recipients-mixed",
         /// Too many recipients in one message.
         RecipientsTooMany = "recipients-too-many",
+        /// To or Cc show recipients to each other.
+        RecipientsShown = "recipients-shown",
         /// Too many recipients in the span.
         RecipientsExhausted = "recipients-exhausted",
         /// The message is too large.

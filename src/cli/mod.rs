@@ -19,10 +19,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::DEFAULT_PATH as CONFIG_FILE;
 use clock::now;
-
-/// Where the main configuration file is, unless a command is told otherwise.
-const CONFIG_FILE: &str = "/etc/charter-milter/charter-milter.toml";
 
 /// What a subcommand tells the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

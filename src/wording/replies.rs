@@ -115,6 +115,7 @@ pub fn codes(reason: ReasonCode) -> (&'static str, &'static str) {
         R::TooLarge => ("552", "5.3.4"),
         R::OverLimit | R::FromMissing | R::FromSeveral | R::FromUnreadable | R::StructureAmbiguous => ("554", "5.6.0"),
         R::RecipientsTooMany => ("550", "5.5.3"),
+        R::RecipientsShown => ("550", "5.7.1"),
         R::ProofUnavailable => ("451", "4.7.5"),
         R::OverBudget
         | R::LogUnavailable
@@ -267,6 +268,7 @@ fn french(reason: ReasonCode, evidence: &Evidence, list: &str) -> String {
         R::RecipientsMixed => {
             format!("La liste {list} doit être l'unique destinataire. Envoyez un message séparé à chaque liste ou adresse.")
         }
+        R::RecipientsShown => "Les destinataires se voient les uns les autres. Mettez-les en copie cachée (Cci).".into(),
         R::RecipientsTooMany => format!("Trop de destinataires : {} au plus par message.", count_limit(evidence)),
         R::RecipientsExhausted => format!("Trop de destinataires sur la période : {} au plus.", count_limit(evidence)),
         R::TooLarge => format!("Message trop volumineux : {size}o, pour {size_max}o au plus."),
@@ -336,6 +338,7 @@ fn english(reason: ReasonCode, evidence: &Evidence, list: &str) -> String {
         R::RecipientsMixed => {
             format!("The list {list} must be the only recipient. Send a message of its own to each list or address.")
         }
+        R::RecipientsShown => "The recipients see each other. Put them into Bcc.".into(),
         R::RecipientsTooMany => format!("Too many recipients: at most {} in one message.", count_limit(evidence)),
         R::RecipientsExhausted => format!("Too many recipients in the period: at most {}.", count_limit(evidence)),
         R::TooLarge => format!("Message too large: {size}B, at most {size_max}B."),

@@ -499,3 +499,66 @@ fn a_deactivated_mailbox_refuses_and_a_suspended_one_takes_mail() {
     to("parti@ville.example").is_refused(RuleName::RecipientState, ReasonCode::RecipientDeactivated);
     assert!(to("absent@ville.example").judge().is_none_or(|explained| explained.verdict() == Verdict::Accept));
 }
+
+#[test]
+fn recipients_do_not_see_each_other_and_registered_senders_are_limited_on_lists() {
+    let limited = |rules: &str| {
+        let rules = rules.to_owned();
+        Arrival::fine().with(move |arrival| {
+            arrival.rules = rules;
+            arrival.recipients = vec![LIST, "tous@lists.example"];
+        })
+    };
+    limited("recipients = { per_message = 2, clause = \"t:more\" }").passes();
+    limited("recipients = { per_message = 1, clause = \"t:more\" }")
+        .is_refused(RuleName::Recipients, ReasonCode::RecipientsTooMany);
+
+    let hidden = limited("recipients = { hidden = true, clause = \"t:more\" }");
+    hidden.passes();
+    hidden.clone().header("To: electeurs@lists.example", "To: tous@lists.example, liste-a@ville.example").passes();
+    for shown in ["To: electeurs@lists.example, ami@ailleurs.example", "Cc: Ami <ami@ailleurs.example>"] {
+        let showing = hidden.clone().header("To: electeurs@lists.example", shown);
+        showing.is_refused(RuleName::Recipients, ReasonCode::RecipientsShown);
+    }
+}
+
+#[test]
+fn the_subject_can_name_the_sender() {
+    let tail = "[[list]]\naddress = \"syndicats@lists.example\"\nlabel = \"Syndicats\"\n\
+                rules = { subject = { tag = \"[{label} – {sender}]\", clause = \"t:subject\" } }\n\
+                [[sender]]\nname = \"Syndicat E\"\naddresses = [\"e@ville.example\"]\nproofs = [{ sasl = \"e\" }]\n\
+                lists = [\"syndicats@lists.example\"]\nadhered = 2026-02-01\n";
+    let named = Arrival::fine()
+        .header("From: Liste A <liste-a@ville.example>", "From: e@ville.example")
+        .header("To: electeurs@lists.example", "To: syndicats@lists.example")
+        .with(|arrival| {
+            arrival.tail = tail.to_owned();
+            (arrival.login, arrival.sender) = (Some("e"), "e@ville.example");
+            arrival.recipients = vec!["syndicats@lists.example"];
+        });
+    let result = String::from_utf8(named.passes().result().unwrap()).unwrap();
+    let subject = result.lines().find(|line| line.starts_with("Subject:")).unwrap();
+    let decoded = charter_milter::message::headers::Header::parse(format!("{subject}\r\n").as_bytes()).subject();
+    assert_eq!(decoded.as_deref(), Some("[Syndicats – Syndicat E] Notre programme"), "{result}");
+    // The tag also tells that a message answers list mail.
+    let answer = "Subject: Re: [Syndicats – Syndicat E] x\r\nIn-Reply-To: <0@ville.example>";
+    named.header("Subject: Notre programme", answer).is_refused(RuleName::Reply, ReasonCode::AnswersList);
+}
+
+#[test]
+fn trackers_go_also_where_nobody_may_read_the_text() {
+    let pixel = "<p>Bonjour</p><img src=\"https://suivi.example/o.gif?u=1\" width=\"1\" height=\"1\">\r\n";
+    let tracking = |action: &str| {
+        let rules = format!("tracking = {{ action = \"{action}\", clause = \"t:more\" }}");
+        Arrival::fine().with(move |arrival| {
+            arrival.charter = "inspection = \"structure\"".to_owned();
+            arrival.rules = rules;
+            arrival.header.push_str("MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n");
+            arrival.body = pixel.to_owned();
+        })
+    };
+    let result = String::from_utf8(tracking("strip").passes().result().unwrap()).unwrap();
+    assert!(result.contains("Bonjour") && !result.contains("suivi.example"), "{result}");
+    tracking("reject").is_refused(RuleName::Tracking, ReasonCode::Tracker);
+    tracking("reject").with(|arrival| arrival.body = "<p>Bonjour</p>\r\n".to_owned()).passes();
+}
