@@ -95,10 +95,26 @@ fn in_quoted_printable(body: &[u8], splices: &[Splice], line_end: &str) -> Vec<u
             protect_last_space(&mut result);
         }
         put_quoted(&mut result, &splice.with, rest, line_end);
+        let broke_line = body.get(start..end).is_some_and(|removed| removed.contains(&b'\n'));
+        if splice.with.is_empty() && broke_line && parts_lines(&result, rest) {
+            // The soft line break that went is still needed.
+            result.push(b'=');
+            result.extend_from_slice(line_end.as_bytes());
+        }
         at = end;
     }
     result.extend_from_slice(body.get(at..).unwrap_or_default());
     result
+}
+
+/// Would a soft line break here stand inside a line?
+fn parts_lines(before: &[u8], rest: &[u8]) -> bool {
+    let ends_line = before.is_empty() || before.ends_with(b"\n");
+    !ends_line
+        && !rest.is_empty()
+        && !rest.starts_with(b"\r\n")
+        && !rest.starts_with(b"\n")
+        && !rest.starts_with(b"=\r\n")
 }
 
 /// A space that comes to stand at the end of a line would vanish as transport padding: it is written as an escape.
@@ -242,6 +258,7 @@ mod tests {
         assert_eq!(quoted("ab</body>", &[Splice::insert(2, "x=")]), "ab=\r\nx=3D=\r\n</body>");
         assert_eq!(quoted("ab=\r\n</body>", &[Splice::insert(2, "x")]), "ab=\r\nx=\r\n</body>");
         assert_eq!(quoted("a=C3=A9b", &[Splice::remove(1..3)]), "ab");
+        assert_eq!(quoted("aXX=\r\nXXb", &[Splice::remove(1..5)]), "a=\r\nb");
         assert_eq!(quoted("abc=", &[Splice::insert(3, "\r\nx")]), "abc=\r\n\r\nx");
         assert_eq!(quoted("a b", &[Splice::insert(2, "\r\n")]), "a=20\r\nb");
     }

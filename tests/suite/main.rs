@@ -13,6 +13,7 @@ mod config;
 mod decisions;
 mod differential;
 mod e2e;
+mod edits;
 mod golden;
 mod hold;
 mod log_attacks;

@@ -87,7 +87,7 @@ fn around(sides: &Sides<'_>, text: &str, line_end: &str, flowed: bool) -> (Strin
         after.push_str(RULE);
         after.push_str(line_end);
         after.push_str(&paragraphs(&sides.after));
-        if text.ends_with('\n') {
+        if text.is_empty() || text.ends_with('\n') {
             after.push_str(line_end);
         }
     }
@@ -101,7 +101,10 @@ fn lines(words: &str, flowed: bool, line_end: &str) -> String {
     for paragraph in words.trim().lines() {
         let mut line = String::new();
         for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > LINE_CHARS_PREFERRED {
+            // French puts a space before some marks; they never begin a line.
+            let may_begin = !matches!(word, ":" | ";" | "!" | "?" | "»" | "–");
+            let is_full = line.chars().count() + 1 + word.chars().count() > LINE_CHARS_PREFERRED;
+            if !line.is_empty() && may_begin && is_full {
                 lines.push(std::mem::take(&mut line));
             }
             if !line.is_empty() {
