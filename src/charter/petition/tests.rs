@@ -1,21 +1,219 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::charter::rules::RefuseOrTag;
 use crate::message::text::{Kind, Source, read};
 
-fn plain(text: &str) -> Report {
-    let reading = read(&[Source { kind: Kind::Plain { flowed: false }, text, part: PartId(1) }]);
-    analyse(&Pack::embedded().unwrap(), &reading, &Settings::default())
+fn pack() -> &'static Pack {
+    static PACK: std::sync::LazyLock<Pack> = std::sync::LazyLock::new(|| Pack::embedded().unwrap());
+    &PACK
 }
 
-#[test]
-fn the_embedded_pack_is_valid() {
-    Pack::embedded().unwrap();
+fn reading(kind: Kind, text: &str) -> Reading {
+    read(&[Source { kind, text, part: PartId(1) }])
 }
+
+fn plain(text: &str) -> Report {
+    analyse(pack(), &reading(Kind::Plain { flowed: false }, text), &Settings::default())
+}
+
+fn html(text: &str) -> Report {
+    analyse(pack(), &reading(Kind::Html, text), &Settings::default())
+}
+
+fn rule(threshold: f64) -> PetitionRule {
+    PetitionRule { action: RefuseOrTag::Reject, threshold, silenced: Vec::new(), weights: Vec::new() }
+}
+
+fn ids(report: &Report) -> Vec<&str> {
+    report.signals.iter().map(|hit| hit.id.as_str()).collect()
+}
+
+const CALL: &str = "Signez la pétition : https://www.change.org/p/sauvons-la-cantine";
 
 #[test]
 fn a_call_with_a_link_is_a_petition_and_a_report_is_none() {
-    let call = plain("Signez la pétition : https://www.change.org/p/sauvons-la-cantine");
-    assert!(call.petition.reached, "{call:#?}");
+    assert!(plain(CALL).petition.reached);
     let report =
         plain("La pétition lancée sur https://www.change.org/p/sauvons-la-cantine a recueilli 4 000 signatures.");
     assert!(!report.petition.reached, "{report:#?}");
+}
+
+#[test]
+fn a_link_alone_is_no_reason() {
+    // cnrs:III.j
+    let report = plain("https://www.change.org/p/sauvons-la-cantine");
+    assert!(!report.petition.reached, "{report:#?}");
+}
+
+#[test]
+fn the_evidence_points_into_the_text() {
+    let report = plain(CALL);
+    let hit = report.signals.iter().find(|hit| hit.id == "call-to-sign").unwrap();
+    let evidence: String = CALL.chars().skip(hit.start as usize).take((hit.end - hit.start) as usize).collect();
+    assert_eq!((hit.part, evidence.as_str()), (PartId(1), "Signez la pétition"));
+    assert_eq!(report.pack, format!("default {}", pack().version()));
+    assert_eq!(report.pack_digest.len(), 64);
+}
+
+#[test]
+fn a_friendly_negation_asks_and_a_plain_one_does_not() {
+    assert!(plain("N'oubliez pas de signer la pétition en ligne : https://agir.example/petition").petition.reached);
+    for text in [
+        "Ne signez pas la pétition",
+        "Nous ne vous invitons pas à signer la pétition",
+        "Inutile de signer cette pétition",
+    ] {
+        let report = plain(&format!("{text} : https://agir.example/petition"));
+        assert!(!report.petition.reached, "{text} {report:#?}");
+    }
+}
+
+#[test]
+fn wrapped_links_are_unwrapped() {
+    let report = plain("Voir https://eur02.safelinks.protection.outlook.com/?url=https%3A%2F%2Fchng.it%2Fabc&data=1");
+    assert_eq!(ids(&report), ["petition-site"]);
+}
+
+#[test]
+fn internationalised_and_look_alike_hosts_are_compared_in_ascii() {
+    assert_eq!(ids(&html("<a href='https://WWW.MESOPINIONS.COM./petition/x'>ici</a>")), ["petition-site"]);
+    // Cyrillic о: another domain, and not the site.
+    assert!(ids(&html("<a href='https://mesоpinions.com/petition/x'>ici</a>")).is_empty());
+}
+
+#[test]
+fn a_charter_silences_weighs_and_sets_the_threshold() {
+    let reading = reading(Kind::Plain { flowed: false }, CALL);
+    let with = |rule: &PetitionRule| analyse(pack(), &reading, &Settings { petition: Some(rule), chain_letter: None });
+    assert!(with(&rule(1.7)).petition.reached);
+    assert!(!with(&rule(1.8)).petition.reached);
+    let silenced = with(&PetitionRule { silenced: vec!["call-to-sign".to_owned()], ..rule(1.0) });
+    assert!(!ids(&silenced).contains(&"call-to-sign"));
+    let weighed = with(&PetitionRule { weights: vec![("petition-site".to_owned(), 2.5)], ..rule(1.0) });
+    assert!((weighed.petition.value - 3.6).abs() < 1e-9, "{weighed:#?}");
+}
+
+#[test]
+fn spellings_that_hide_a_word_say_so() {
+    for text in
+        ["S i g n e z  la  p é t i t i o n", "$!gnez la p3t1t10n", "s.i.g.n.e.z la pé-ti-tion", "Ѕіgnеz lа реtіtіοn"]
+    {
+        let report = plain(&format!("{text} https://agir.example/x"));
+        assert!(report.petition.reached, "{text} {report:#?}");
+    }
+    assert!(ids(&plain("$ignez ici")).contains(&"disguised-spelling"));
+    assert!(!ids(&plain("Signez la PETITION, signé : les signataires")).contains(&"disguised-spelling"));
+}
+
+#[test]
+fn what_others_say_counts_less_unless_it_is_handed_on() {
+    let quoted =
+        format!("Merci de ne plus m'écrire, je ne suis pas concerné par ce sujet.\n\nLe 3 mars, X a écrit :\n> {CALL}");
+    assert!(!plain(&quoted).petition.reached);
+    let handed_on = format!("À signer.\n\nLe 3 mars, X a écrit :\n> {CALL}");
+    assert!(plain(&handed_on).petition.reached);
+}
+
+#[test]
+fn a_hostile_text_is_analysed_in_bounded_time() {
+    // Made to hurt: every sentence is a candidate, no sentence ends, every link leads somewhere. Half a million octets in an
+    // unoptimised build; `cargo bench --bench petition` holds ten million to seconds.
+    let hostile = "signer la convention https://change.org/p/x p e t i t i o n ".repeat(500_000 / 60);
+    let started = std::time::Instant::now();
+    assert!(plain(&hostile).signals.len() < 100);
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
+proptest! {
+    #[test]
+    fn invisible_characters_do_not_change_the_outcome(at in prop::collection::vec(0usize..60, 0..12)) {
+        let mut letters: Vec<char> = CALL.chars().collect();
+        for at in at {
+            letters.insert(at.min(18), '\u{200b}');
+        }
+        let disguised: String = letters.into_iter().collect();
+        prop_assert_eq!(plain(&disguised).petition, plain(CALL).petition);
+    }
+}
+
+mod packs {
+    use super::*;
+
+    const HEAD: &str = "[pack]\nid = \"own\"\nversion = 3\nthreshold = 1.0\n";
+
+    /// The messages of a pack's mistakes, each with the text it points at.
+    fn mistakes(text: &str) -> Vec<(String, String)> {
+        let errors = Pack::parse("own", text).unwrap_err();
+        errors.into_iter().map(|e| (text.get(e.span).unwrap_or_default().to_owned(), e.message)).collect()
+    }
+
+    fn signal(rest: &str) -> String {
+        format!("{HEAD}[[signal]]\nid = \"a\"\nrule = \"petition\"\nweight = 1.0\nfr = \"f\"\nen = \"e\"\n{rest}")
+    }
+
+    #[test]
+    fn a_pack_of_ones_own_is_read() {
+        let pack = Pack::parse("own", &signal("phrases = [\"signez ..2 pétition\"]")).unwrap();
+        assert_eq!((pack.id(), pack.version(), pack.ids().collect::<Vec<_>>()), ("own", 3, vec!["a"]));
+        let report =
+            analyse(&pack, &reading(Kind::Plain { flowed: false }, "Signez notre PETITION"), &Settings::default());
+        assert!(report.petition.reached);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place_all_at_once() {
+        let text = signal("phrases = [\"signez ..99 pétition\", \"{none}\"]\nunless = [\"nobody\"]\nnear = [\"a\"]")
+            .replace("1.0\nfr", "99.0\nfr");
+        let expected = [
+            ("99.0", "a weight lies between -10 and 10"),
+            ("\"signez ..99 pétition\"", "a gap has 1 to 24 words"),
+            ("\"{none}\"", "there is no word class `none`"),
+            ("\"nobody\"", "there is no guard `nobody`"),
+            ("\"a\"", "there is no other signal `a`"),
+        ];
+        let found = mistakes(&text);
+        assert_eq!(found, expected.map(|(at, message)| (at.to_owned(), message.to_owned())));
+    }
+
+    #[test]
+    fn each_bad_pack_fails_for_its_own_reason() {
+        for (text, reason) in [
+            (signal(""), "exactly one of"),
+            (signal("phrases = [\"a\"]\nfact = \"any-link\""), "exactly one of"),
+            (signal("phrases = [\"a?\"]"), "at least one word that is not optional"),
+            (signal("phrases = [\"a $ b\"]"), "nothing can follow `$`"),
+            (signal("phrases = [\"*a\"]"), "needs its first letter"),
+            (signal("phrases = [\"a+\"]"), "`+` has no meaning"),
+            (signal("links = \"none\""), "no site of the class `none`"),
+            (signal("fact = \"any-link\"\ncolour = 1"), "unknown field `colour`"),
+            (format!("{HEAD}[[site]]\nclass = \"x\"\nhosts = [\"com\"]"), "not a host name below a public suffix"),
+            (
+                format!("{HEAD}[[site]]\nclass = \"x\"\nhosts = [\"a.example\"]\npaths = [\"p\"]"),
+                "a path begins with `/`",
+            ),
+            (format!("{HEAD}strong = [\"abc\"]"), "at least 5 letters"),
+            (
+                format!("{HEAD}[words]\na = [\"{{a}}\"]\n[guard.g]\nscope = \"hit\"\nphrases = [\"{{a}}\"]"),
+                "in a circle",
+            ),
+            (HEAD.replace("1.0", "0.0"), "the threshold lies above 0"),
+            (HEAD.replace("own", "Own"), "the id of a pack"),
+            ("pack = 1".to_owned(), "invalid type"),
+        ] {
+            let found = mistakes(&text);
+            assert!(found.iter().any(|(_, message)| message.contains(reason)), "{reason}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn every_signal_of_the_default_pack_explains_itself_in_both_languages() {
+        for signal in pack().signals() {
+            assert!(
+                signal.explanation.french.ends_with('.') && signal.explanation.english.ends_with('.'),
+                "{}",
+                signal.id
+            );
+        }
+    }
 }

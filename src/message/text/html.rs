@@ -33,7 +33,7 @@ pub(super) fn lay_out(text: &str, part: PartId, forms: &mut Vec<Form>) -> Page {
     for slice in slices(text) {
         {
             let mut painter = tokenizer.sink.state.borrow_mut();
-            painter.begin_slice(source);
+            painter.begin_slice(source, slice);
             if std::mem::take(&mut painter.tag_seen) {
                 separators = 0;
             }
@@ -147,6 +147,8 @@ struct Painter {
     source: u32,
     /// Source offset of this slice.
     slice: u32,
+    /// Source offset of its last character.
+    last: u32,
     /// A tag was emitted since this was last asked.
     tag_seen: bool,
     preformatted: u32,
@@ -168,9 +170,11 @@ struct OpenQuote {
 }
 
 impl Painter {
-    fn begin_slice(&mut self, source: u32) {
+    fn begin_slice(&mut self, source: u32, slice: &str) {
         self.source = source;
         self.slice = source;
+        let last = slice.chars().count().saturating_sub(1);
+        self.last = source.saturating_add(u32::try_from(last).unwrap_or(u32::MAX));
     }
 
     fn characters(&mut self, text: &str) {
@@ -178,7 +182,8 @@ impl Painter {
             if !self.hidden.is_hidden() {
                 self.character(c);
             }
-            self.source = self.source.saturating_add(1);
+            // A character reference that turns out to be none comes out late, with the slice after it.
+            self.source = self.source.saturating_add(1).min(self.last);
         }
     }
 
