@@ -57,6 +57,7 @@ $(TOOLS)/bin/cargo-deny:
 bench:
 	tests/install-packages mta
 	$(CARGO) bench --bench gateway -- $(BENCH_ARGS)
+	$(CARGO) bench --bench petition
 
 eval:
 	$(CARGO) run --release --example eval -- $(EVAL_ARGS)

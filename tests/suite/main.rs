@@ -22,5 +22,6 @@ mod log_faults;
 mod log_journal;
 mod mta;
 mod mta_fixtures;
+mod petition_corpus;
 mod stop;
 mod systemd;
