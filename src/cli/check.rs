@@ -23,11 +23,11 @@ use summary::Summary;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The main configuration file.
-    #[arg(long, short, value_name = "FILE", default_value = DEFAULT_PATH, conflicts_with = "charters")]
+    #[arg(long, short, value_name = "FILE", default_value = DEFAULT_PATH, conflicts_with = "files")]
     config: PathBuf,
-    /// Charter files to check by themselves, without the main file.
-    #[arg(value_name = "CHARTER")]
-    charters: Vec<PathBuf>,
+    /// Charter files to check by themselves, without the main file; or another main file.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Print JSON for programs.
     #[arg(long)]
     json: bool,
@@ -51,8 +51,11 @@ pub fn run(args: &Args) -> Exit {
 /// # Errors
 /// When `out` cannot be written.
 fn check(args: &Args, now: Timestamp, out: &mut impl Write, colour: bool) -> std::io::Result<Exit> {
-    let loaded =
-        if args.charters.is_empty() { Config::load(&args.config) } else { Config::load_charters(&args.charters) };
+    let loaded = match args.files.as_slice() {
+        [] => Config::load(&args.config),
+        [main] if Config::is_main_file(main) => Config::load(main),
+        charters => Config::load_charters(charters),
+    };
     let (report, summary) = match &loaded {
         Ok(config) => (config.warnings_at(now), Some(Summary::of(config, now))),
         Err(report) => (report.clone(), None),

@@ -104,13 +104,13 @@ closed_list! {
         EmptyCharter = "E049-empty-charter",
         /// Something is counted per period, and there is no period.
         SpanWithoutPeriod = "E050-span-without-period",
-        /// The rule tells internal from outgoing mail, and the organisation's own domains are not named.
+        /// The rule needs to know what is the organisation's own mail, and no domains are named. Set `domains`.
         DomainsMissing = "E051-domains-missing",
         /// A clause is either organisational, or kept by rules and measures.
         ClauseContradiction = "E052-clause-contradiction",
         /// The clause says that a rule or measure keeps it, and the charter does not set that rule or measure.
         KeeperNotInForce = "E053-keeper-not-in-force",
-        /// Failures would be sent to the list itself, and from there to every member.
+        /// Failures would be sent to a list, and from there to every member.
         ReturnPathIsList = "E054-return-path-is-list",
         /// Keep the state that holds; a mailbox has one.
         DuplicateRecipient = "E055-duplicate-recipient",
@@ -130,6 +130,8 @@ closed_list! {
         SizeRuleMissing = "E062-size-rule-missing",
         /// The field would be empty: set what fills it in (`contest` in `[charter]`, `unsubscribe` or `help` in `list_headers`).
         EmptyField = "E063-empty-field",
+        /// Sockets with the roles `edit` and `hold` work in pairs: without the other half, mail is judged and never held, or never judged.
+        HalfAPair = "E064-half-a-pair",
         /// No rule or measure enforces the clause, and it is not marked `organisational = true`.
         ClauseNotEnforced = "W101-clause-not-enforced",
         /// The charter asks for adherence, and no day is recorded for this sender: all its mail will be refused.

@@ -301,6 +301,7 @@ fn listeners(raw: &[RawListen], reader: &mut Reader<'_>) -> Vec<Listener> {
         }
         seen.push(address);
     }
+    pairs(raw, reader);
     let mut listeners: Vec<_> = raw
         .iter()
         .filter_map(|listen| {
@@ -317,6 +318,20 @@ fn listeners(raw: &[RawListen], reader: &mut Reader<'_>) -> Vec<Listener> {
         listeners.push(Listener { address, role: Role::Full, mode: 0o660, group: None });
     }
     listeners
+}
+
+/// Complains of the first half of a pair of sockets whose other half is not there.
+fn pairs(raw: &[RawListen], reader: &mut Reader<'_>) {
+    let role_of = |listen: &RawListen| listen.role.as_ref().map(|role| *role.get_ref()).unwrap_or_default();
+    for (half, other, name) in [(Role::Edit, Role::Hold, "hold"), (Role::Hold, Role::Edit, "edit")] {
+        let first = raw.iter().find(|listen| role_of(listen) == half);
+        if let Some(role) =
+            first.and_then(|listen| listen.role.as_ref()).filter(|_| !raw.iter().any(|l| role_of(l) == other))
+        {
+            let message = format!("no socket has the role `{name}`");
+            reader.problem(Code::HalfAPair, role.span(), message, format!("needs a socket with `role = \"{name}\"`"));
+        }
+    }
 }
 
 fn path_or(raw: Option<&Spanned<AbsolutePath>>, default: &str) -> PathBuf {

@@ -83,6 +83,14 @@ impl Config {
         loader.finish(main)
     }
 
+    /// Whether the file at `path` looks like a main file and not like a charter.
+    #[must_use]
+    pub fn is_main_file(path: &Path) -> bool {
+        let text = files::read(path).map(|read| read.text).unwrap_or_default();
+        let (table, _) = toml::de::DeTable::parse_recoverable(&text);
+        table.get_ref().contains_key("charters") && !table.get_ref().contains_key("charter")
+    }
+
     /// Reads charter files by themselves, as `check FILE…` does; everything the main file would say has its default.
     ///
     /// # Errors
@@ -98,7 +106,13 @@ impl Config {
         });
         let signals = main.as_ref().map(|(_, pack)| pack.ids().map(str::to_owned).collect());
         for path in paths {
-            loader.charter(path, None, &Defaults { signals: signals.clone(), ..Defaults::default() });
+            let defaults = Defaults {
+                unknown: true,
+                authserv_id: Some("(the main file's authserv_id)".to_owned()),
+                signals: signals.clone(),
+                ..Defaults::default()
+            };
+            loader.charter(path, None, &defaults);
         }
         loader.finish(main)
     }
@@ -173,6 +187,7 @@ impl Loader {
             domains: daemon.domains.clone(),
             authserv_id: daemon.authserv_id.clone(),
             signals: pack.as_ref().map(|pack| pack.ids().map(str::to_owned).collect()),
+            unknown: false,
         };
         for pattern in raw.charters.iter().flat_map(|many| &many.0) {
             let named_at = Place { file, span: Some(pattern.span()) };

@@ -28,6 +28,9 @@ struct Printer<'o, O: Write> {
 impl<O: Write> Printer<'_, O> {
     fn charter(&mut self, charter: &CharterSummary) -> Result<()> {
         self.heading(0, &format!("Charter {}: {}", charter.id, charter.title))?;
+        if charter.monitored {
+            self.line(1, "MONITORED: everything is decided and recorded, nothing is refused, edited or held")?;
+        }
         self.told(1, "open", charter.period.as_ref())?;
         self.told(1, "delivered", charter.night_window.as_ref())?;
         if charter.inspection == "structure" {

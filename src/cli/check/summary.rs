@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::words::{self, RuleWords};
 use crate::charter::calendar::{self, Days, Position};
-use crate::charter::{Charter, Clause, Inspection, List, MailboxState, Sender};
+use crate::charter::{Charter, Clause, Inspection, List, MailboxState, Mode, Sender};
 use crate::config::Config;
 
 /// A configuration.
@@ -35,6 +35,8 @@ pub struct CharterSummary {
     pub title: String,
     /// SHA-256 of its file.
     pub sha256: String,
+    /// Nothing is touched, only recorded.
+    pub monitored: bool,
     /// When its lists are open.
     pub period: Option<Told>,
     /// When mail is delivered.
@@ -159,6 +161,7 @@ fn charter(charter: &Charter, now: Timestamp) -> CharterSummary {
         id: charter.id.clone(),
         title: charter.title.clone(),
         sha256: charter.digest.clone(),
+        monitored: charter.mode == Mode::Monitor,
         period: charter.period.as_ref().map(|rule| told(words::period(rule.period), &rule.clause)),
         night_window: charter.night_window.as_ref().map(|window| told(words::window(window), &window.clause)),
         inspection: match charter.inspection {

@@ -25,6 +25,8 @@ pub struct Defaults {
     pub domains: Vec<String>,
     /// Our own mail server's identifier in `Authentication-Results`.
     pub authserv_id: Option<String>,
+    /// Nobody knows what the main file says: the charter is read by itself.
+    pub unknown: bool,
     /// The ids of the petition packs' signals; `None` when no pack was read.
     pub signals: Option<Vec<String>>,
 }

@@ -8,6 +8,7 @@ use super::{Builder, on};
 use crate::charter::{Charter, List};
 use crate::config::charter::raw::{RawBanner, RawFile, RawList};
 use crate::config::codes::Code;
+use crate::message::address::Address;
 
 impl Builder<'_, '_> {
     pub(super) fn check_lists(&mut self, file: &RawFile, charter: &Charter) {
@@ -16,7 +17,7 @@ impl Builder<'_, '_> {
             let list = raw.address.as_ref().and_then(|at| charter.lists.iter().find(|l| l.address == *at.get_ref()));
             let Some(list) = list else { continue };
             self.check_access(file, raw, list);
-            self.check_return_path(raw, list);
+            self.check_return_path(raw, list, charter);
             for empty in self::empty_fields(file, raw, list, charter) {
                 // Lists share the charter's words: each hole in them is told of once.
                 if !empty_fields.contains(&empty) {
@@ -43,16 +44,17 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn check_return_path(&mut self, raw: &RawList, list: &List) {
+    fn check_return_path(&mut self, raw: &RawList, list: &List, charter: &Charter) {
+        let is_list = |path: &Address| charter.lists.iter().any(|l| l.address == *path || l.aliases.contains(path));
         match &raw.return_path {
             None if raw.bad.contains(&"return_path") => {}
             None => {
                 let message = format!("{} has no return path", list.address);
                 self.reader.problem(Code::ListWithoutReturnPath, place(raw), message, "failures go to the sender");
             }
-            Some(path) if path.get_ref() == &list.address || list.aliases.contains(path.get_ref()) => {
-                let message = format!("the return path of {} is the list itself", list.address);
-                let label = "failures would go to all members";
+            Some(path) if is_list(path.get_ref()) => {
+                let message = format!("the return path of {} is a list", list.address);
+                let label = "failures would go to all its members";
                 self.reader.problem(Code::ReturnPathIsList, path.span(), message, label);
             }
             Some(path) if list.rules.return_path.is_none() && !self.reader.met_errors() => {

@@ -12,6 +12,9 @@ use crate::charter::{Charter, Inspection};
 use crate::config::codes::Code;
 use crate::config::reader::Switch;
 
+/// What to say where the organisation's own domains would be needed.
+const DOMAINS: &str = "needs `domains` in `[charter]` or in the main file";
+
 impl Builder<'_, '_> {
     pub(super) fn check(&mut self, file: &RawFile, charter: &Charter) {
         self.check_scope(file);
@@ -24,6 +27,7 @@ impl Builder<'_, '_> {
         self.check_recipients(file);
         self.check_mailbox_sizes(file, charter);
         self.check_rules(file, charter);
+        self.check_domains(file, charter);
         if file.clause.is_empty() {
             self.no_clauses(file);
         } else if !self.reader.met_errors() {
@@ -101,7 +105,7 @@ impl Builder<'_, '_> {
             if !has_period {
                 self.check_spans(rules);
             }
-            if charter.domains.is_empty() {
+            if charter.domains.is_empty() && !self.defaults.unknown {
                 self.check_directions(rules);
             }
             if charter.inspection == Inspection::Structure {
@@ -126,18 +130,34 @@ impl Builder<'_, '_> {
     }
 
     fn check_directions(&mut self, rules: &RawRules) {
-        let label = "needs `domains` in `[charter]` or in the main file";
-        if let Some(Switch::On(size)) = &rules.size {
+        if let Some(size) = on(rules.size.as_ref()) {
             let limits = size.limits.iter().filter_map(|l| l.direction.as_ref());
-            let directed = limits.chain(&size.direction).filter(|d| *d.get_ref() != Direction::Any);
-            for direction in directed {
-                let message = "nothing says which domains are the organisation's own";
-                self.reader.problem(Code::DomainsMissing, direction.span(), message, label);
-            }
+            self.no_directions(limits.chain(&size.direction));
         }
-        if let Some(Switch::On(disclaimer)) = &rules.disclaimer {
+        if let Some(disclaimer) = on(rules.disclaimer.as_ref()) {
             let message = "nothing says which mail leaves the organisation";
-            self.reader.problem(Code::DomainsMissing, disclaimer.span.clone(), message, label);
+            self.reader.problem(Code::DomainsMissing, disclaimer.span.clone(), message, DOMAINS);
+        }
+    }
+
+    fn no_directions<'f>(&mut self, directions: impl Iterator<Item = &'f Spanned<Direction>>) {
+        for direction in directions.filter(|direction| *direction.get_ref() != Direction::Any) {
+            let message = "nothing says which domains are the organisation's own";
+            self.reader.problem(Code::DomainsMissing, direction.span(), message, DOMAINS);
+        }
+    }
+
+    /// What needs the organisation's own domains outside the tables of rules.
+    fn check_domains(&mut self, file: &RawFile, charter: &Charter) {
+        if !charter.domains.is_empty() || self.defaults.unknown {
+            return;
+        }
+        let sizes = file.sender.iter().flat_map(|sender| &sender.mailbox).filter_map(|mailbox| mailbox.size.as_ref());
+        self.no_directions(sizes.flat_map(|size| &size.0).filter_map(|limit| limit.direction.as_ref()));
+        let general = file.general.as_ref().and_then(|general| general.rules.as_ref());
+        if let Some(identity) = general.and_then(|rules| on(rules.identity.as_ref())) {
+            let message = "nothing says whose identity is to be checked";
+            self.reader.problem(Code::DomainsMissing, identity.span.clone(), message, DOMAINS);
         }
     }
 
