@@ -132,3 +132,55 @@ fn the_reference_names_every_key_there_is() {
         assert!(before == after, "docs/configuration.md is stale: UPDATE_GOLDEN=1 cargo test --test suite config");
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn damaged_files_are_reported_and_never_stop_the_program(
+        source in proptest::sample::select(vec!["cnrs-2018", "drancy", "prime-minister", "assurance-maladie"]),
+        damages in proptest::collection::vec((0_usize..4, proptest::prelude::any::<proptest::sample::Index>(), "[\"\\[\\]{}=#,.\n\r\té\u{0}'0-9a-z-]{0,3}"), 1..6),
+    ) {
+        let mut text: Vec<char> = std::fs::read_to_string(format!("conf/charters/{source}.toml")).unwrap().chars().collect();
+        for (kind, index, replacement) in &damages {
+            let at = index.index(text.len());
+            let line_end = text.iter().skip(at).position(|c| *c == '\n').map_or(text.len(), |n| at + n + 1);
+            match kind {
+                0 => drop(text.splice(at..line_end, replacement.chars()).collect::<Vec<_>>()),
+                1 => drop(text.splice(at..at + 1, replacement.chars()).collect::<Vec<_>>()),
+                2 => {
+                    let again: Vec<_> = text.get(at..line_end).unwrap().to_vec();
+                    drop(text.splice(at..at, again).collect::<Vec<_>>());
+                }
+                _ => text.truncate(at.max(1)),
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("charter.toml");
+        std::fs::write(&path, text.iter().collect::<String>()).unwrap();
+        if let Err(report) = Config::load_charters(&[path]) {
+            proptest::prop_assert!(report.has_errors());
+            proptest::prop_assert!(report.render(true).contains("error"));
+            proptest::prop_assert_eq!(report.lines().len(), report.json().as_array().unwrap().len());
+        }
+    }
+}
+
+#[test]
+fn a_register_of_thousands_loads_in_a_moment() {
+    use std::fmt::Write as _;
+    let mut text = std::fs::read_to_string("tests/config/101-clause-not-enforced/charter.toml").unwrap();
+    for number in 0..5_000 {
+        write!(
+            text,
+            "\n[[sender]]\nname = \"Candidat {number}\"\naddresses = [\"candidat-{number}@candidats.example\"]\n\
+             proofs = [{{ sasl = \"candidat-{number}\" }}]\nlists = [\"membres@listes.example\"]\n"
+        )
+        .unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("charter.toml");
+    std::fs::write(&path, text).unwrap();
+    let config = Config::load_charters(&[path]).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(config.charters[0].senders.len(), 5_001);
+}
