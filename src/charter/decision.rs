@@ -85,6 +85,8 @@ pub struct Stop {
     pub subject: StopSubject,
     /// The reference of the decision that suspended it.
     pub reference: String,
+    /// The flood breaker did, and nobody has decided anything yet.
+    pub automatic: bool,
 }
 
 /// The answer of the quota counters.
@@ -188,6 +190,14 @@ pub fn complete(case: &Case<'_>, mut ruling: Ruling) -> Ruling {
     for finding in &mut ruling.findings {
         let index = quota;
         quota += usize::from(finding.rule == RuleName::Quota);
+        if let (RuleName::Stop, Outcome::Miss, Some(rule)) = (finding.rule, &finding.outcome, &rules.flood) {
+            let answer = traffic::flood(case);
+            if answer.outcome != Outcome::Miss {
+                (finding.outcome, finding.evidence) = (answer.outcome, answer.evidence);
+                finding.clause = Some(rule.clause.clone());
+            }
+            continue;
+        }
         if finding.outcome != Outcome::NotRun(NotRun::StateNotAsked) {
             continue;
         }

@@ -161,7 +161,7 @@ impl Rules {
             };
         }
         quote!(
-            sender => Sender, identity => Identity, reply => Reply, recipients => Recipients, size => Size,
+            sender => Sender, identity => Identity, reply => Reply, flood => Stop, recipients => Recipients, size => Size,
             quotas => Quota, structure => Structure, attachments => Attachments, petition => Petition,
             chain_letter => ChainLetter, copies => Copies, tracking => Tracking, receipts => Receipts,
             subject => Subject, list_headers => ListHeaders, reply_to => ReplyTo, return_path => ReturnPath,

@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::calendar::{self, Interval};
-use super::rules::{QuotaReach, QuotaSubject, Span};
+use super::rules::{FloodRule, FloodSubject, QuotaReach, QuotaSubject, Rule, Span};
 use super::{Charter, Mode, Period, Scope};
 
 const NANOSECOND: SignedDuration = SignedDuration::from_nanos(1);
@@ -46,12 +46,14 @@ pub enum DemandSource {
     Quota(usize),
     /// The rule `recipients`, its `per_span`.
     Recipients,
+    /// The flood breaker.
+    Flood,
 }
 
 /// The stable name of a counter.
 ///
-/// Six words separated by spaces: charter, what is counted (`messages`, `recipients`), over which list (its address, `*`
-/// for all lists, `-` outside lists), for whom (`sender`, `mailbox`, `login`), that one's pseudonym, span. Spaces and
+/// Six words separated by spaces: charter, what is counted (`messages`, `recipients`, `flood`), over which list (its
+/// address, `*` for all lists, `-` outside lists), for whom (`sender`, `mailbox`, `login`, `all`), that one's pseudonym, span. Spaces and
 /// other awkward octets inside a word are percent-encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CounterKey(String);
@@ -113,6 +115,7 @@ pub fn demands(
     let own_list = list.map_or_else(|| "-".to_owned(), |l| l.address.to_string());
 
     let mut found = Vec::new();
+    found.extend(list.and(scope.rules().flood.as_ref()).map(|rule| flood(charter, rule, &own_list, identity, now)));
     for (index, rule) in scope.rules().quotas.iter().enumerate() {
         let (over, period) = match rule.settings.over {
             QuotaReach::List => (own_list.as_str(), lists_period),
@@ -145,6 +148,28 @@ pub fn demands(
         });
     }
     found
+}
+
+/// The demand of the flood breaker. Its spans are not the clock's hours but stretches of the configured length, one after
+/// the other since 1970: nobody has to foresee them.
+fn flood(charter: &Charter, rule: &Rule<FloodRule>, list: &str, identity: &Identity, now: Timestamp) -> Demand {
+    let FloodRule { messages_max, within_seconds, of } = rule.settings;
+    let (over, of, who) = match of {
+        FloodSubject::Sender => ("*", "sender", identity.sender.as_str()),
+        FloodSubject::List => (list, "all", "-"),
+    };
+    let length = i64::try_from(within_seconds).unwrap_or(i64::MAX).max(1);
+    let opens = now.as_second().saturating_sub(now.as_second().rem_euclid(length));
+    let at = |second| Timestamp::from_second(second).unwrap_or(now);
+    Demand {
+        key: CounterKey::new([&charter.id, "flood", over, of, who, &format!("{length}s")]),
+        span: Interval { opens: at(opens), closes: at(opens.saturating_add(length)) },
+        amount: 1,
+        limit: u64::from(messages_max),
+        charter: charter.id.clone(),
+        source: DemandSource::Flood,
+        binding: rule.mode == Mode::Enforce,
+    }
 }
 
 /// The span that `now` is in. A `period` that does not exist (no rule sets one) is all time.

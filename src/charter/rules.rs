@@ -129,6 +129,8 @@ pub struct Rules {
     pub identity: Option<Rule<IdentityRule>>,
     /// See [`RuleName::Reply`].
     pub reply: Option<Rule<()>>,
+    /// The flood breaker, a part of [`RuleName::Stop`].
+    pub flood: Option<Rule<FloodRule>>,
     /// See [`RuleName::Recipients`].
     pub recipients: Option<Rule<RecipientsRule>>,
     /// See [`RuleName::Size`].
@@ -283,6 +285,29 @@ pub enum QuotaReach {
     List,
     /// All lists of the charter together (Education 2016: 5 messages a month over all lists).
     AllLists,
+}
+
+/// Settings of `flood` (pm:6): more messages than any honest use sends, in so short a time, open the breaker. The sender
+/// or the list is then stopped, for all its messages and with a temporary answer, until somebody has looked and lifted
+/// the stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FloodRule {
+    /// So many messages are still let through.
+    pub messages_max: u32,
+    /// Within so many seconds.
+    pub within_seconds: u64,
+    /// Whose messages are counted, and who is stopped.
+    pub of: FloodSubject,
+}
+
+/// Whose messages the flood breaker counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum FloodSubject {
+    /// Each sender's, to all lists of the charter.
+    #[default]
+    Sender,
+    /// All senders', to each list.
+    List,
 }
 
 /// Settings of `structure`.

@@ -2,7 +2,7 @@
 
 use super::authorization::{self, Names, Proven, Refusal};
 use super::calendar::{self, Days, Delivery, Position};
-use super::decision::{Addressed, Answer, Case};
+use super::decision::{Addressed, Answer, Case, QuotaState};
 use super::quota::DemandSource;
 use super::rules::{Direction, IdentityRule, RecipientsRule, RefuseOrTag, SizeRule};
 use super::stop::StopSubject;
@@ -64,11 +64,27 @@ pub(super) fn stop(case: &Case<'_>, sender: Option<&Sender>) -> Answer {
             *charter == case.charter.id && sender.is_some_and(|sender| sender.name == *name)
         }
     };
-    match case.state.stops.iter().find(|stop| concerns(&stop.subject)) {
+    // What somebody has decided comes before what the breaker did.
+    match case.state.stops.iter().filter(|stop| concerns(&stop.subject)).min_by_key(|stop| stop.automatic) {
+        // Nobody has decided anything yet: the sender's mail server shall try again.
+        Some(stop) if stop.automatic => {
+            Answer::hit(ReasonCode::Flood, Effect::Tempfail).because(Evidence::Reference(stop.reference.clone()))
+        }
         Some(stop) => {
             Answer::hit(ReasonCode::Stopped, Effect::Reject).because(Evidence::Reference(stop.reference.clone()))
         }
         None => Answer::miss(),
+    }
+}
+
+/// The flood breaker (pm:6), once the counters have been asked.
+pub(super) fn flood(case: &Case<'_>) -> Answer {
+    match &case.state.quota {
+        QuotaState::Exhausted(full) if full.source == DemandSource::Flood && full.charter == case.charter.id => {
+            Answer::hit(ReasonCode::Flood, Effect::Tempfail)
+                .because(Evidence::Count { counted: full.counted, limit: full.limit })
+        }
+        _ => Answer::miss(),
     }
 }
 

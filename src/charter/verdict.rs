@@ -17,6 +17,8 @@ closed_list! {
         RecipientDeactivated = "recipient-deactivated",
         /// The sender, the list or the charter is suspended.
         Stopped = "stopped",
+        /// So many messages came in so short a time that the flood breaker opened.
+        Flood = "flood",
         /// The period has not begun.
         PeriodNotOpen = "period-not-open",
         /// The period is over.

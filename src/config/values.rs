@@ -11,7 +11,9 @@ use toml::de::DeValue;
 
 use super::codes::Code;
 use super::reader::{Leaf, LeafError, enumerate, kind, nearest};
-use crate::charter::rules::{AttachmentAction, Direction, QuotaReach, QuotaSubject, ReceiptsRule, RefuseOrTag, Span};
+use crate::charter::rules::{
+    AttachmentAction, Direction, FloodSubject, QuotaReach, QuotaSubject, ReceiptsRule, RefuseOrTag, Span,
+};
 use crate::charter::{Clause, Inspection, Keeper, MailboxState, Mode, ReleaseOrder};
 use crate::message::address::Address;
 use crate::message::edit::SignedPolicy;
@@ -547,6 +549,7 @@ choices! {
     RefuseOrTag { "reject" => RefuseOrTag::Reject, "tag" => RefuseOrTag::Tag, }
     Direction { "any" => Direction::Any, "internal" => Direction::Internal, "outgoing" => Direction::Outgoing, }
     QuotaSubject { "sender" => QuotaSubject::Sender, "mailbox" => QuotaSubject::Mailbox, "login" => QuotaSubject::Login, }
+    FloodSubject { "sender" => FloodSubject::Sender, "list" => FloodSubject::List, }
     QuotaReach { "list" => QuotaReach::List, "all-lists" => QuotaReach::AllLists, }
     ReceiptsRule { "remove" => ReceiptsRule::Remove, "reject" => ReceiptsRule::Reject, "pass" => ReceiptsRule::Pass, }
     AttachmentAction {

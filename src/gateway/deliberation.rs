@@ -6,19 +6,20 @@ use jiff::SignedDuration;
 use super::Matter;
 use super::memory::{Compared, Memory, Trouble};
 use crate::charter::Proof;
-use crate::charter::decision::{Case, Credentials, State, complete, decide};
+use crate::charter::decision::{Case, Credentials, QuotaState, State, complete, decide};
 use crate::charter::facts::Content;
 use crate::charter::petition::SignalRule;
-use crate::charter::quota::{self, Demand, Identity};
-use crate::charter::rules::RuleName;
-use crate::charter::verdict::Decision;
+use crate::charter::quota::{self, Demand, DemandSource, Identity};
+use crate::charter::rules::{FloodSubject, RuleName};
+use crate::charter::verdict::{Decision, ReasonCode};
+use crate::decision_log::record::StopRecord;
 use crate::message::address::Address;
 use crate::message::edit::{self, EditName, Edited};
 use crate::message::envelope::Envelope;
 use crate::message::headers::Header;
 use crate::message::mime::{self, Tree};
 use crate::proof::{self, authentication_results, dkim};
-use crate::store::{ReservationId, StopSubject};
+use crate::store::{FLOOD_BREAKER, NewStop, ReservationId, StopSubject, Stops as _};
 use crate::wording;
 
 /// A decision and what led to it.
@@ -29,6 +30,8 @@ pub struct Deliberation {
     pub edited: Option<Edited>,
     /// The places reserved for it.
     pub reservation: Option<ReservationId>,
+    /// The flood breaker that it opened.
+    pub breaker: Option<StopRecord>,
     /// The Message-ID, for the sealed field of the record.
     pub message_id: Option<String>,
     /// The address in From, for its pseudonym.
@@ -73,11 +76,15 @@ pub(super) async fn content(
         state.earlier_wait = memory.earlier_wait(matter).await?;
     }
     let First { mut decision, demands, compared, reasons } = facts.decide(matter, envelope, &state, sources.memory)?;
-    let mut reservation = None;
+    let (mut reservation, mut breaker) = (None, None);
     if let Some(memory) = sources.memory.filter(|_| !decision.verdict().refuses()) {
         let asked = memory.ask(matter.now, demands, compared).await?;
         (state.quota, state.copies, reservation) = (asked.quota, asked.copies, asked.reservation);
         decision = second_walk(matter, envelope, &state, decision);
+        let flood = facts.flood(matter, envelope, &state, memory)?;
+        if let Some((stop, record)) = flood {
+            breaker = memory.store.add_once(stop, matter.now).await?.map(|_| record);
+        }
     }
     let edited = facts.edit(matter, &mut decision);
     Ok(Deliberation {
@@ -88,6 +95,7 @@ pub(super) async fn content(
         decision,
         edited,
         reservation,
+        breaker,
         reasons,
     })
 }
@@ -211,6 +219,53 @@ impl<'a> Facts<'a> {
             first.compared.extend(compared(&case, &content, memory));
         }
         Ok(first)
+    }
+
+    /// The stop that the flood breaker demands (pm:6), and its record; `None` while it stays closed.
+    fn flood(
+        &self,
+        matter: &Matter,
+        envelope: &Envelope,
+        state: &State,
+        memory: &Memory,
+    ) -> Result<Option<(NewStop, StopRecord)>, Trouble> {
+        let QuotaState::Exhausted(full) = &state.quota else { return Ok(None) };
+        let content = self.content(matter);
+        let place = matter.places.iter().find(|place| place.charter.id == full.charter);
+        let case = place.and_then(|place| matter.case(place, envelope, Some(&content), state));
+        let Some((case, rule)) = case.and_then(|case| Some((case, case.rules().flood.as_ref()?))) else {
+            return Ok(None);
+        };
+        let (DemandSource::Flood, Some(list)) = (full.source, case.list()) else { return Ok(None) };
+        let charter = case.charter.id.clone();
+        let from = content.names.from.one().or(envelope.sender.as_ref());
+        let (subject, mailbox) = match (rule.settings.of, case.registered_sender(), from) {
+            (FloodSubject::List, ..) => (StopSubject::List(list.address.clone()), None),
+            (FloodSubject::Sender, Ok(sender), _) => {
+                let subject = StopSubject::Sender { charter: charter.clone(), name: sender.name.clone() };
+                (subject, sender.mailboxes.first().map(|mailbox| &mailbox.address))
+            }
+            // Where the rule about senders is on trial, strangers come this far.
+            (FloodSubject::Sender, Err(_), Some(from)) => (StopSubject::Mailbox(from.clone()), Some(from)),
+            (FloodSubject::Sender, Err(_), None) => return Ok(None),
+        };
+        let pseudonym = |mailbox: &Address| memory.pseudonym(case.charter, Some(list), case.now, &mailbox.to_string());
+        let record = StopRecord {
+            action: "breaker".to_owned(),
+            target: subject.kind().to_owned(),
+            charter: Some(charter),
+            list: Some(list.address.to_string()),
+            sender: mailbox.map(pseudonym).transpose()?,
+            from: None,
+            until: None,
+            reason: ReasonCode::Flood.as_str().to_owned(),
+            reference: None,
+            clause: Some(rule.clause.0.clone()),
+        };
+        let reason = ReasonCode::Flood.as_str();
+        // The constants are not empty and there are no dates, so there is always a stop.
+        let stop = NewStop::new(subject, reason, &rule.clause.0, (None, None), FLOOD_BREAKER).ok();
+        Ok(stop.map(|stop| (stop, record)))
     }
 
     /// Plans the edits. One that the charter demands and that cannot be made refuses the message.

@@ -118,7 +118,10 @@ impl Memory {
     /// The stops in force on any of these.
     pub(super) async fn stops(&self, matter: &Matter, subjects: Vec<StopSubject>) -> Result<Vec<Stop>, Trouble> {
         let stops = self.store.in_force(subjects, matter.now).await?;
-        Ok(stops.into_iter().map(|stop| Stop { subject: stop.subject, reference: stop.reference }).collect())
+        Ok(stops
+            .into_iter()
+            .map(|stop| Stop { automatic: stop.is_automatic(), subject: stop.subject, reference: stop.reference })
+            .collect())
     }
 
     /// Whether earlier messages to the list still wait for their release.

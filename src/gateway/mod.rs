@@ -29,7 +29,7 @@ pub use memory::{Memory, Trouble};
 use crate::charter::verdict::{Decision, Evidence, ReasonCode, Verdict};
 use crate::config::daemon::Role;
 use crate::decision_log::notary::Published;
-use crate::decision_log::{Journal, Record};
+use crate::decision_log::{Event, Journal, Record};
 use crate::message::address::Address;
 use crate::message::edit::{Edited, notify};
 use crate::message::envelope::{Envelope, Recipient};
@@ -302,6 +302,12 @@ impl Gateway {
                 return self.trouble(matter, envelope, &trouble).await.map_or_else(Ruled::pass, Ruled::refuse);
             }
         };
+        if let Some(breaker) = deliberation.breaker.take() {
+            tracing::warn!(target = breaker.target, charter = ?breaker.charter, "the flood breaker has opened");
+            // The message is deferred either way.
+            let opened = self.parts.journal.append(Record::new(matter.now, Event::Stop(breaker))).await;
+            opened.err().into_iter().for_each(|error| alarm(&error.into()));
+        }
         // What goes on needs the edited copy only; ten large messages at once must not be kept twice.
         drop(raw);
         let settlement = deliberation.reservation.take().map(|reservation| Settlement { reservation });

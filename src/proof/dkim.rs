@@ -105,18 +105,22 @@ impl Verifier {
     /// and all lookups for a message together three times that.
     ///
     /// # Errors
-    /// [`ResolverError`]: the system's configuration cannot be read.
+    /// [`ResolverError`]: the resolver does not accept its configuration.
     pub fn new(servers: &[SocketAddr], timeout: Duration) -> Result<Self, ResolverError> {
-        let failed = |error: &dyn std::fmt::Display| ResolverError(error.to_string());
-        let (config, mut options) = if servers.is_empty() {
-            read_system_conf().map_err(|error| failed(&error))?
-        } else {
-            (ResolverConfig::from_name_servers(servers.iter().map(name_server).collect()), ResolverOpts::default())
+        let of = |servers: &[SocketAddr]| ResolverConfig::from_name_servers(servers.iter().map(name_server).collect());
+        let (config, mut options) = match servers {
+            // Without a resolv.conf, or without a server in it, the one on this machine is asked (resolv.conf(5)).
+            [] => read_system_conf()
+                .ok()
+                .filter(|(config, _)| !config.name_servers().is_empty())
+                .unwrap_or_else(|| (of(&[SocketAddr::from(([127, 0, 0, 1], 53))]), ResolverOpts::default())),
+            servers => (of(servers), ResolverOpts::default()),
         };
         // Two attempts within the time of one lookup: a lost datagram is common, and costs half the time.
         options.attempts = 1;
         options.timeout = timeout / 2;
-        let authenticator = MessageAuthenticator::new(config, options).map_err(|error| failed(&error))?;
+        let authenticator =
+            MessageAuthenticator::new(config, options).map_err(|error| ResolverError(error.to_string()))?;
         Ok(Self { authenticator, timeout })
     }
 

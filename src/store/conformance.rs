@@ -6,7 +6,7 @@ use std::future::Future;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Copies, Lift, NewCopy, NewStop, Quotas, ReservationId, Reserved, Stop, StopSubject, Stops};
+use super::{Copies, FLOOD_BREAKER, Lift, NewCopy, NewStop, Quotas, ReservationId, Reserved, Stop, StopSubject, Stops};
 use crate::charter::calendar::Interval;
 use crate::charter::copies::Fingerprint;
 use crate::charter::quota::{CounterKey, Demand, DemandSource};
@@ -37,6 +37,7 @@ macro_rules! conformance {
             stops_are_in_force_between_their_dates,
             stops_concern_their_subject_alone,
             a_lifted_stop_is_history,
+            a_breaker_opens_once_until_it_is_lifted,
         );
     };
     ($open:expr; $($case:ident,)+) => {
@@ -361,6 +362,19 @@ pub(crate) async fn a_lifted_stop_is_history(store: &impl Stops) {
     // Lifted is lifted, at whatever time the clock says it is.
     assert!(numbers_in_force(store, &[sender("s")], 10).await.is_empty());
     assert_eq!(store.history().await.unwrap(), [lifted]);
+}
+
+pub(crate) async fn a_breaker_opens_once_until_it_is_lifted(store: &impl Stops) {
+    let breaker = |name: &str, by: &str| NewStop::new(sender(name), "flood", "pm:6", (None, None), by).unwrap();
+    let open = |name: &'static str, by: &'static str| store.add_once(breaker(name, by), at(0));
+    let first = open("s", FLOOD_BREAKER).await.unwrap().unwrap();
+    assert!(first.is_automatic());
+    assert_eq!(open("s", FLOOD_BREAKER).await.unwrap(), None);
+    assert!(open("t", FLOOD_BREAKER).await.unwrap().is_some(), "another sender's breaker is another");
+    assert!(!open("s", "root").await.unwrap().unwrap().is_automatic(), "a person's stop is another");
+    let lift = Lift { at: at(1), by: "root".into(), reason: "looked".into(), reference: "call 7".into() };
+    store.lift(first.number, lift).await.unwrap().unwrap();
+    assert!(open("s", FLOOD_BREAKER).await.unwrap().is_some());
 }
 
 /// Runs all at once; each is polled by the test's own task, and the store's thread sees them side by side.

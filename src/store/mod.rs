@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::charter::copies::Fingerprint;
 use crate::charter::quota::{CounterKey, Demand};
 
-pub use stops::{Lift, NewStop, Stop, StopError, Stops};
+pub use stops::{FLOOD_BREAKER, Lift, NewStop, Stop, StopError, Stops};
 
 pub use crate::charter::stop::StopSubject;
 

@@ -8,6 +8,9 @@ use jiff::Timestamp;
 use super::StoreError;
 use crate::charter::stop::StopSubject;
 
+/// Who puts a stop in force when the flood breaker opens (pm:6).
+pub const FLOOD_BREAKER: &str = "flood-breaker";
+
 /// A stop to be put in force. [`NewStop::new`] is the only way to make one, so that none is without reason and reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewStop {
@@ -105,6 +108,12 @@ pub struct Lift {
 }
 
 impl Stop {
+    /// Whether no person put it in force, but the flood breaker.
+    #[must_use]
+    pub fn is_automatic(&self) -> bool {
+        self.by == FLOOD_BREAKER
+    }
+
     /// Whether it is in force at `now`.
     #[must_use]
     pub fn is_in_force(&self, now: Timestamp) -> bool {
@@ -129,6 +138,13 @@ pub trait Stops: Send + Sync {
     /// # Errors
     /// Any [`StoreError`].
     fn add(&self, stop: NewStop, now: Timestamp) -> impl Future<Output = Result<Stop, StoreError>> + Send;
+
+    /// Adds a stop unless there is one in force on the same subject by the same author, and answers it; `None` when there
+    /// was one. A breaker that many messages open at once opens once.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    fn add_once(&self, stop: NewStop, now: Timestamp) -> impl Future<Output = Result<Option<Stop>, StoreError>> + Send;
 
     /// Lifts a stop, and answers it; `None` when there is none of that number that is not lifted yet.
     ///

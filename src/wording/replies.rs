@@ -117,6 +117,7 @@ pub fn codes(reason: ReasonCode) -> (&'static str, &'static str) {
         R::RecipientsTooMany => ("550", "5.5.3"),
         R::RecipientsShown => ("550", "5.7.1"),
         R::ProofUnavailable => ("451", "4.7.5"),
+        R::Flood => ("451", "4.7.1"),
         R::OverBudget
         | R::LogUnavailable
         | R::LedgerUnavailable
@@ -238,6 +239,9 @@ fn french(reason: ReasonCode, evidence: &Evidence, list: &str) -> String {
     match reason {
         R::RecipientDeactivated => "Cette boîte aux lettres est désactivée ; le message n'a pas été remis.".into(),
         R::Stopped => format!("Les envois sont suspendus (décision {}).", stop_reference(evidence)),
+        R::Flood => {
+            "Trop de messages en peu de temps ; les envois sont interrompus le temps d'une vérification.".into()
+        }
         R::PeriodNotOpen => format!("La période d'envoi n'est pas ouverte ; elle ouvre le {}.", day(evidence)),
         R::PeriodClosed => format!("La période d'envoi est close depuis le {} au soir.", day(evidence)),
         R::DeliveryImpossible => {
@@ -309,6 +313,7 @@ fn english(reason: ReasonCode, evidence: &Evidence, list: &str) -> String {
     match reason {
         R::RecipientDeactivated => "This mailbox is deactivated; the message was not delivered.".into(),
         R::Stopped => format!("Sending is suspended (decision {}).", stop_reference(evidence)),
+        R::Flood => "Too many messages in a short time; sending is interrupted until somebody has looked.".into(),
         R::PeriodNotOpen => format!("The sending period has not begun; it opens on {}.", iso_day(evidence)),
         R::PeriodClosed => format!("The sending period ended on {}.", iso_day(evidence)),
         R::DeliveryImpossible => {

@@ -10,6 +10,7 @@
 mod charters;
 mod check;
 mod config;
+mod counters;
 mod decisions;
 mod differential;
 mod e2e;

@@ -1,9 +1,10 @@
 //! Rules in words: what each does, in one English sentence without its subject, for people who check a configuration.
 
 use crate::charter::rules::{
-    AttachmentAction, AttachmentsRule, BannerRule, CopiesRule, Direction, DisclaimerRule, IdentityRule,
-    ListHeadersRule, PetitionRule, QuotaReach, QuotaRule, QuotaSubject, ReceiptsRule, RecipientsRule, RefuseOrTag,
-    ReplyToRule, Rule, RuleName, Rules, SenderRule, SizeLimit, SizeRule, Span, StructureRule, TrackingRule,
+    AttachmentAction, AttachmentsRule, BannerRule, CopiesRule, Direction, DisclaimerRule, FloodRule, FloodSubject,
+    IdentityRule, ListHeadersRule, PetitionRule, QuotaReach, QuotaRule, QuotaSubject, ReceiptsRule, RecipientsRule,
+    RefuseOrTag, ReplyToRule, Rule, RuleName, Rules, SenderRule, SizeLimit, SizeRule, Span, StructureRule,
+    TrackingRule,
 };
 use crate::charter::{List, Mode, NightWindow, Period, Proof};
 use crate::config::values::{Bytes, Lasting};
@@ -37,6 +38,7 @@ pub fn rules(rules: &Rules, list: Option<&List>) -> Vec<RuleWords> {
         Sender sender sender;
         Identity identity identity;
         Reply reply |()| "answers to list mail that come back to the list are refused".to_owned();
+        Stop flood |rule| flood(*rule);
         Recipients recipients recipients;
         Size size size;
         Quota quotas quota;
@@ -229,6 +231,15 @@ fn copies(rule: &CopiesRule) -> String {
         rule.messages_max,
         fate(rule.action)
     )
+}
+
+fn flood(rule: FloodRule) -> String {
+    let within = Lasting::seconds(rule.within_seconds);
+    let who = match rule.of {
+        FloodSubject::Sender => "a sender is",
+        FloodSubject::List => "the list is",
+    };
+    format!("more than {} messages within {within}, and {who} stopped until `resume`", rule.messages_max)
 }
 
 fn tracking(rule: TrackingRule) -> String {

@@ -5,7 +5,9 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use toml::Spanned;
 
-use crate::charter::rules::{AttachmentAction, Direction, QuotaReach, QuotaSubject, ReceiptsRule, RefuseOrTag, Span};
+use crate::charter::rules::{
+    AttachmentAction, Direction, FloodSubject, QuotaReach, QuotaSubject, ReceiptsRule, RefuseOrTag, Span,
+};
 use crate::charter::{Clause, Inspection, Keeper, MailboxState, Mode, ReleaseOrder};
 use crate::config::reader::{Free, OneOrMany, Switch, raw_table};
 use crate::config::values::{Bytes, Count, Domain, Identifier, Lasting, Line, Target, Text, Weight};
@@ -280,6 +282,8 @@ raw_table! {
         identity: optional Switch<RawIdentity>,
         /// A reply to list mail must not go back to the list.
         reply: optional Switch<RawPlain>,
+        /// More messages in a short time than any honest use sends: the sender or the list is stopped until somebody has looked.
+        flood: optional Switch<RawFlood>,
         /// How many recipients a message may have.
         recipients: optional Switch<RawRecipients>,
         /// How large a message may be.
@@ -428,6 +432,18 @@ raw_rule! {
         of: optional Spanned<QuotaSubject>,
         /// Counted over what; over each `list` by itself when left out.
         over: optional Spanned<QuotaReach>,
+    }
+}
+
+raw_rule! {
+    /// `flood`
+    RawFlood called "`flood`" {
+        /// So many messages are still let through.
+        messages: required Spanned<Count>,
+        /// Within this time.
+        within: required Spanned<Lasting>,
+        /// Whose messages are counted, and who is stopped.
+        of: optional Spanned<FloodSubject>,
     }
 }
 

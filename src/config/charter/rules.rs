@@ -3,14 +3,14 @@
 use toml::Spanned;
 
 use super::raw::{
-    RawAttachments, RawBanner, RawCopies, RawDisclaimer, RawIdentity, RawListHeaders, RawPetition, RawPlain, RawQuota,
-    RawReceipts, RawRecipients, RawReplyTo, RawRule, RawRules, RawSenderRule, RawSize, RawSizeLimit, RawStructure,
-    RawSubject, RawTracking, TrackingAction,
+    RawAttachments, RawBanner, RawCopies, RawDisclaimer, RawFlood, RawIdentity, RawListHeaders, RawPetition, RawPlain,
+    RawQuota, RawReceipts, RawRecipients, RawReplyTo, RawRule, RawRules, RawSenderRule, RawSize, RawSizeLimit,
+    RawStructure, RawSubject, RawTracking, TrackingAction,
 };
 use crate::charter::rules::{
-    AttachmentsRule, BannerRule, CopiesRule, DisclaimerRule, IdentityRule, ListHeadersRule, PetitionRule, QuotaRule,
-    ReceiptsRule, RecipientsRule, ReplyToRule, Rule, RuleName, Rules, SenderRule, SizeLimit, SizeRule, StructureRule,
-    SubjectRule, TrackingRule,
+    AttachmentsRule, BannerRule, CopiesRule, DisclaimerRule, FloodRule, IdentityRule, ListHeadersRule, PetitionRule,
+    QuotaRule, ReceiptsRule, RecipientsRule, ReplyToRule, Rule, RuleName, Rules, SenderRule, SizeLimit, SizeRule,
+    StructureRule, SubjectRule, TrackingRule,
 };
 use crate::charter::{Clause, Mode};
 use crate::config::codes::Code;
@@ -48,6 +48,7 @@ impl Built {
             sender: pick!(sender, Sender),
             identity: pick!(identity, Identity),
             reply: pick!(reply, Reply),
+            flood: pick!(flood, Stop),
             recipients: pick!(recipients, Recipients),
             size: pick!(size, Size),
             quotas: match (own.quotas.is_empty(), kept(RuleName::Quota)) {
@@ -92,6 +93,7 @@ impl RuleBuilder<'_, '_> {
             sender: self.one(raw.sender.as_ref(), RuleName::Sender, &mut off),
             identity: self.one(raw.identity.as_ref(), RuleName::Identity, &mut off),
             reply: self.one(raw.reply.as_ref(), RuleName::Reply, &mut off),
+            flood: self.one(raw.flood.as_ref(), RuleName::Stop, &mut off),
             recipients: self.one(raw.recipients.as_ref(), RuleName::Recipients, &mut off),
             size: self.one(raw.size.as_ref(), RuleName::Size, &mut off),
             quotas: self.quotas(raw.quota.as_ref(), &mut off),
@@ -344,6 +346,18 @@ impl Lower for RawCopies {
             action: value(self.action.as_ref()),
             messages_max: self.messages.as_ref()?.get_ref().0,
             within_seconds: self.within.as_ref()?.get_ref().0.as_secs(),
+        })
+    }
+}
+
+impl Lower for RawFlood {
+    type Settings = FloodRule;
+
+    fn lower(&self, _: &mut RuleBuilder<'_, '_>) -> Option<FloodRule> {
+        Some(FloodRule {
+            messages_max: self.messages.as_ref()?.get_ref().0,
+            within_seconds: self.within.as_ref()?.get_ref().0.as_secs(),
+            of: value(self.of.as_ref()),
         })
     }
 }

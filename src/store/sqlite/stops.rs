@@ -20,11 +20,17 @@ impl Stops for Sqlite {
     }
 
     async fn add(&self, stop: NewStop, now: Timestamp) -> Result<Stop, StoreError> {
+        self.call(Access::Flush, move |connection| insert(connection, stop.numbered(0, now))).await
+    }
+
+    async fn add_once(&self, stop: NewStop, now: Timestamp) -> Result<Option<Stop>, StoreError> {
         self.call(Access::Flush, move |connection| {
-            let mut stop = stop.numbered(0, now);
-            insert(connection, &stop)?;
-            stop.number = connection.last_insert_rowid();
-            Ok(stop)
+            let stop = stop.numbered(0, now);
+            let same = |other: &Stop| other.subject == stop.subject && other.by == stop.by && other.is_in_force(now);
+            if select(connection, "WHERE lifted IS NULL ORDER BY number")?.iter().any(same) {
+                return Ok(None);
+            }
+            insert(connection, stop).map(Some)
         })
         .await
     }
@@ -49,7 +55,8 @@ impl Stops for Sqlite {
     }
 }
 
-fn insert(connection: &Connection, stop: &Stop) -> Result<(), StoreError> {
+/// Writes the stop, and answers it with its number.
+fn insert(connection: &Connection, stop: Stop) -> Result<Stop, StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO stop (kind, name, reason, reference, begins, ends, added_by, added)
@@ -65,7 +72,7 @@ fn insert(connection: &Connection, stop: &Stop) -> Result<(), StoreError> {
             stop.by,
             stop.added.as_millisecond(),
         ])?;
-    Ok(())
+    Ok(Stop { number: connection.last_insert_rowid(), ..stop })
 }
 
 fn select(connection: &Connection, which: &str) -> Result<Vec<Stop>, StoreError> {

@@ -188,6 +188,7 @@ impl Builder<'_, '_> {
         meaningless!(
             sender,
             reply,
+            flood,
             structure,
             tracking,
             receipts,

@@ -1,0 +1,257 @@
+//! What the gateway remembers from one message to the next, through the daemon's own code: quotas that only mail that is
+//! let through uses up, copies, suspensions, the flood breaker.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use charter_milter::charter::verdict::ReasonCode;
+use charter_milter::config::Config;
+use charter_milter::decision_log::{Journal, Options, Pseudonymizer, Role};
+use charter_milter::gateway::{Gateway, InForce, Memory, Outcome, Parts};
+use charter_milter::hold::ledger;
+use charter_milter::message::address::Address;
+use charter_milter::message::envelope::{Envelope, Recipient};
+use charter_milter::milter;
+use charter_milter::proof::dkim;
+use charter_milter::store::sqlite::Sqlite;
+use charter_milter::store::{Lift, Stop, Stops as _};
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+const CHARTER: &str = r#"
+[charter]
+id       = "essai"
+title    = "Essai"
+language = "en"
+timezone = "Europe/Paris"
+domains  = ["ville.example"]
+
+[[list]]
+address = "tous@lists.example"
+label   = "Tous"
+
+[[list]]
+address = "autres@lists.example"
+label   = "Autres"
+
+[[sender]]
+name      = "Union A"
+addresses = ["a@ville.example", "a2@ville.example"]
+proofs    = [{ sasl = "a" }]
+lists     = ["tous@lists.example", "autres@lists.example"]
+
+[[sender]]
+name      = "Union B"
+addresses = ["b@ville.example"]
+proofs    = [{ sasl = "b" }]
+lists     = ["tous@lists.example"]
+
+[rules]
+sender = { clause = "t:1" }
+RULES
+"#;
+
+/// A gateway with a state directory of its own and a clock that stands still until it is moved.
+struct World {
+    gateway: Arc<Gateway>,
+    store: Arc<Sqlite>,
+    clock: Arc<Mutex<Timestamp>>,
+    directory: TempDir,
+}
+
+/// What the sender is told.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Taken,
+    Refused(String),
+}
+
+impl World {
+    fn new(rules: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let state = directory.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let main = format!("charters = [\"c.toml\"]\nstate_directory = {state:?}\n[mta]\nkind = \"postfix\"\n");
+        std::fs::write(directory.path().join("main.toml"), main).unwrap();
+        std::fs::write(directory.path().join("c.toml"), CHARTER.replace("RULES", rules)).unwrap();
+        let clock = Arc::new(Mutex::new("2026-03-12T10:00:00Z".parse::<Timestamp>().unwrap()));
+        let (gateway, store) = open(directory.path(), &clock);
+        Self { gateway: Arc::new(gateway), store, clock, directory }
+    }
+
+    fn pass(&self, seconds: i64) {
+        *self.clock.lock().unwrap() += SignedDuration::from_secs(seconds);
+    }
+
+    /// A message with `body` from `from` (whose login is its first letter) to `to`, up to the answer; `lost` when the
+    /// mail server never took it over after all.
+    async fn present(&self, from: &str, to: &str, body: &str, lost: bool) -> Told {
+        let envelope = Envelope {
+            sasl_login: from.chars().next().map(|c| c.to_string()),
+            sender: Address::parse(from).ok(),
+            recipients: vec![Recipient {
+                raw: format!("<{to}>"),
+                address: Address::parse(to).ok(),
+                parameters: Vec::new(),
+            }],
+            queue_id: Some("4gP2Xq1Y5z".into()),
+            ..Envelope::default()
+        };
+        let raw = format!(
+            "From: <{from}>\r\nTo: <{to}>\r\nSubject: Essai\r\nDate: Thu, 12 Mar 2026 11:00:00 +0100\r\n\r\n{body}\r\n"
+        );
+        let matter = self.gateway.take_up(&envelope).unwrap();
+        if let Some(reply) = self.gateway.judge_envelope(&matter, &envelope).await {
+            return Told::Refused(format!("{reply:?}"));
+        }
+        let ruled = self.gateway.judge(matter, envelope, raw.into_bytes(), None, milter::Role::Full).await;
+        let told = match ruled.outcome {
+            Outcome::Refuse(reply) => Told::Refused(format!("{reply:?}")),
+            Outcome::Pass | Outcome::Deliver(_) => Told::Taken,
+        };
+        if let Some(settlement) = ruled.settlement {
+            self.gateway.settle(settlement, told == Told::Taken && !lost).await;
+        }
+        told
+    }
+
+    async fn send(&self, from: &str, to: &str) -> Told {
+        self.present(from, to, "Bonjour.", false).await
+    }
+
+    async fn stops(&self) -> Vec<Stop> {
+        self.store.history().await.unwrap()
+    }
+
+    fn log(&self) -> String {
+        let mut text = String::new();
+        let mut directories = vec![self.directory.path().join("state/log")];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    directories.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "jsonl") {
+                    text.push_str(&std::fs::read_to_string(path).unwrap());
+                }
+            }
+        }
+        text
+    }
+}
+
+fn open(directory: &Path, clock: &Arc<Mutex<Timestamp>>) -> (Gateway, Arc<Sqlite>) {
+    let config = Config::load(&directory.join("main.toml")).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let state = config.daemon.state.clone();
+    let (_, in_force) = watch::channel(Arc::new(InForce::new(config)));
+    let now = *clock.lock().unwrap();
+    let journal = Journal::open(&Options::new(state.log(), "gateway.example/test", Role::Keeper, now)).unwrap();
+    let store = Arc::new(Sqlite::open(&state.0).unwrap());
+    let memory = Memory {
+        store: Arc::clone(&store),
+        ledger: ledger::Writer::start(&state.ledger()).unwrap(),
+        pseudonyms: Pseudonymizer::open(state.log()).unwrap(),
+        copies_key: [7; 32],
+    };
+    let dkim = dkim::Verifier::new(&[], std::time::Duration::from_secs(1)).unwrap();
+    let clock = Arc::clone(clock);
+    let clock = Arc::new(move || *clock.lock().unwrap());
+    (Gateway::new(Parts { in_force, memory, dkim, journal, clock }), store)
+}
+
+fn refused_for(told: &Told, code: &str, words: &str) {
+    let Told::Refused(reply) = told else { panic!("taken, and should have been refused: {words}") };
+    assert!(reply.contains(code) && reply.contains(words), "{reply}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_is_used_up_by_mail_that_is_let_through_and_by_no_other() {
+    let world = World::new(
+        r#"quota = { messages = 2, per = "day", clause = "t:2" }
+        size = { max = "2 kB", clause = "t:3" }"#,
+    );
+    let (a, all, others) = ("a@ville.example", "tous@lists.example", "autres@lists.example");
+    // Refused for another reason, and lost by the mail server: neither costs a place.
+    let large = "Une ligne de trop.\r\n".repeat(200);
+    for _ in 0..3 {
+        assert!(matches!(world.present(a, all, &large, false).await, Told::Refused(_)));
+        assert_eq!(world.present(a, all, "Bonjour.", true).await, Told::Taken);
+    }
+    assert_eq!(world.send(a, all).await, Told::Taken);
+    // Another mailbox of the same sender.
+    assert_eq!(world.send("a2@ville.example", all).await, Told::Taken);
+    refused_for(&world.send(a, all).await, "550", "2");
+    assert_eq!(world.send(a, others).await, Told::Taken, "each list counts by itself");
+    assert_eq!(world.send("b@ville.example", all).await, Told::Taken, "each sender counts by itself");
+    // Yesterday's clock gives nothing back; tomorrow does.
+    world.pass(-3600);
+    refused_for(&world.send(a, all).await, "550", "2");
+    world.pass(3600 * 24);
+    assert_eq!(world.send(a, all).await, Told::Taken);
+    let log = world.log();
+    assert!(!log.contains("ville.example"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_lists_together_may_be_one_quota() {
+    let world = World::new(r#"quota = { messages = 2, per = "month", over = "all-lists", clause = "t:2" }"#);
+    assert_eq!(world.send("a@ville.example", "tous@lists.example").await, Told::Taken);
+    assert_eq!(world.send("a@ville.example", "autres@lists.example").await, Told::Taken);
+    refused_for(&world.send("a@ville.example", "autres@lists.example").await, "550", "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_at_the_same_time_do_not_share_the_last_place() {
+    let world = Arc::new(World::new(r#"quota = { messages = 3, per = "day", clause = "t:2" }"#));
+    let tasks: Vec<_> = (0..12)
+        .map(|_| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move { world.send("a@ville.example", "tous@lists.example").await })
+        })
+        .collect();
+    let mut taken = 0;
+    for task in tasks {
+        taken += usize::from(task.await.unwrap() == Told::Taken);
+    }
+    assert_eq!(taken, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_opens_the_breaker_once_and_only_a_person_closes_it() {
+    let world = World::new(r#"flood = { messages = 5, within = "1 min", clause = "pm:6" }"#);
+    let (a, all) = ("a@ville.example", "tous@lists.example");
+    for _ in 0..5 {
+        assert_eq!(world.send(a, all).await, Told::Taken);
+    }
+    for _ in 0..4 {
+        // For now, not for good: nobody has decided anything yet.
+        refused_for(&world.send(a, all).await, "451", "interrupted until somebody has looked");
+    }
+    assert_eq!(world.send("b@ville.example", all).await, Told::Taken, "others are not concerned");
+    // It does not close by itself.
+    world.pass(3600);
+    refused_for(&world.send(a, all).await, "451", "interrupted");
+    let stops = world.stops().await;
+    assert_eq!(stops.len(), 1);
+    assert!(stops[0].is_automatic() && stops[0].reference == "pm:6", "{stops:?}");
+    let log = world.log();
+    assert_eq!(log.matches("\"action\":\"breaker\"").count(), 1, "{log}");
+    assert!(log.contains(ReasonCode::Flood.as_str()) && !log.contains("ville.example"), "{log}");
+
+    let at = *world.clock.lock().unwrap();
+    let lift = Lift { at, by: "root".into(), reason: "a loop, mended".into(), reference: "call 7".into() };
+    world.store.lift(stops[0].number, lift).await.unwrap().unwrap();
+    assert_eq!(world.send(a, all).await, Told::Taken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_all_senders_stops_the_list() {
+    let world = World::new(r#"flood = { messages = 2, within = "1 min", of = "list", clause = "pm:6" }"#);
+    let all = "tous@lists.example";
+    assert_eq!(world.send("a@ville.example", all).await, Told::Taken);
+    assert_eq!(world.send("b@ville.example", all).await, Told::Taken);
+    refused_for(&world.send("a@ville.example", all).await, "451", "interrupted");
+    refused_for(&world.send("b@ville.example", all).await, "451", "interrupted");
+    assert_eq!(world.send("a@ville.example", "autres@lists.example").await, Told::Taken);
+}
