@@ -58,6 +58,7 @@ bench:
 	tests/install-packages mta
 	$(CARGO) bench --bench gateway -- $(BENCH_ARGS)
 	$(CARGO) bench --bench petition
+	$(CARGO) bench --bench log
 
 eval:
 	$(CARGO) run --release --example eval -- $(EVAL_ARGS)

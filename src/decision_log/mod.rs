@@ -8,6 +8,7 @@
 
 pub mod checkpoint;
 pub mod disk;
+pub mod fields;
 pub mod journal;
 pub mod keys;
 pub mod line;

@@ -74,7 +74,20 @@ impl Forger {
 
     /// Two days, a change of keys between them.
     pub fn honest() -> Self {
+        Self::two_days(Self::new())
+    }
+
+    /// As [`Forger::honest`], with the keys of another.
+    pub fn honest_with(other: &Self) -> Self {
         let mut forger = Self::new();
+        forger.keys.clone_from(&other.keys);
+        forger.lines.clear();
+        forger.tree = Frontier::new();
+        forger.first_key(0);
+        Self::two_days(forger)
+    }
+
+    fn two_days(mut forger: Self) -> Self {
         forger.decide("accept");
         forger.decide("reject");
         forger.checkpoint(0, 0);

@@ -1,0 +1,368 @@
+//! The table of all fields: the closed list of what a record can hold, in one place. `docs/log-format.md` shows it, and a
+//! test holds it against the records themselves.
+
+/// One field of a record, or of a structure inside a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// The kind of record, or the structure.
+    pub of: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub holds: &'static str,
+    /// It may be absent.
+    pub optional: bool,
+    /// What it means.
+    pub means: &'static str,
+}
+
+const fn must(of: &'static str, name: &'static str, holds: &'static str, means: &'static str) -> Field {
+    Field { of, name, holds, optional: false, means }
+}
+
+const fn may(of: &'static str, name: &'static str, holds: &'static str, means: &'static str) -> Field {
+    Field { of, name, holds, optional: true, means }
+}
+
+/// Every field, in the order in which a record has them.
+pub const FIELDS: &[Field] = &[
+    must(
+        "decision",
+        "reference",
+        "text",
+        "The message's own reference, which banners quote: known before the record has its place in the log.",
+    ),
+    must(
+        "decision",
+        "verdict",
+        "text",
+        "The strongest verdict of all judgements in force: `accept`, `hold`, `tempfail`, `reject`.",
+    ),
+    must("decision", "stage", "text", "How far the message had come: `envelope` or `content`."),
+    must(
+        "decision",
+        "judgements",
+        "list of judgement",
+        "One entry for each charter and list (or general rules) that the message was judged under.",
+    ),
+    must("decision", "edits", "list of text", "Names of the edits made, in order."),
+    may("decision", "queue_id", "text", "The mail server's queue id."),
+    may(
+        "decision",
+        "message_bytes",
+        "integer",
+        "Octets of the message as received; absent when it was refused at the envelope.",
+    ),
+    must("decision", "recipients", "integer", "Number of recipients of the message."),
+    may("decision", "message_id", "commitment", "The Message-ID, sealed."),
+    may("decision", "rule_pack", "text", "Digest of the rule pack in force, lower-case hex."),
+    must("decision", "config", "text", "Digest of the configuration in force, lower-case hex."),
+    must("judgement", "charter", "text", "The charter's id."),
+    may("judgement", "list", "text", "The protected list's main address; absent for the charter's general rules."),
+    must("judgement", "verdict", "text", "What this charter says: `accept`, `hold`, `tempfail`, `reject`."),
+    must("judgement", "mode", "text", "`enforce` or `monitor`."),
+    must("judgement", "inspection", "text", "`content` or `structure`."),
+    may("judgement", "reason", "text", "The reason code of the deciding rule."),
+    may("judgement", "clause", "text", "The clause of the deciding rule."),
+    must(
+        "judgement",
+        "statistics",
+        "true or false",
+        "Whether figures for each sender may be computed (drancy:III.3.d).",
+    ),
+    may("judgement", "sender", "text", "Pseudonym of the registered sender; absent when none was recognised."),
+    may(
+        "judgement",
+        "from",
+        "text",
+        "Pseudonym of the address in From, when it is no registered sender's or differs from `sender`.",
+    ),
+    may(
+        "judgement",
+        "proof",
+        "text",
+        "The proof that was used: `sasl`, `network`, `tls`, `dkim`, `authentication-results`.",
+    ),
+    may("judgement", "quotas", "list of quota", "Use of each quota, this message included."),
+    must("judgement", "rules", "list of rule", "The outcome of every rule, in order."),
+    may("judgement", "hold_until", "time", "When a held message may leave at the earliest."),
+    must("quota", "per", "text", "`hour`, `day`, `week`, `month`, `period`."),
+    must("quota", "of", "text", "`sender`, `mailbox`, `login`."),
+    must("quota", "over", "text", "`list`, `all-lists`."),
+    must("quota", "used", "integer", "How many were used, this message included."),
+    must("quota", "max", "integer", "How many are allowed."),
+    must("quota", "clause", "text", "The clause."),
+    must("rule", "rule", "text", "The rule's name."),
+    must("rule", "outcome", "text", "`hit`, `miss`, `exempt`, `not-run`."),
+    may("rule", "mode", "text", "`monitor` when the rule only records; absent when it acts."),
+    may("rule", "reason", "text", "Why it hit, or why it did not run."),
+    may("rule", "clause", "text", "The clause it enforces."),
+    may(
+        "rule",
+        "evidence",
+        "numbers by name",
+        "Numbers that explain the outcome, by stable names: sizes, counts, scores, limits. Never content.",
+    ),
+    may(
+        "rule",
+        "signals",
+        "list of text",
+        "Identifiers of the signals of the rule pack that were seen. Never content.",
+    ),
+    must(
+        "commitment",
+        "nonce",
+        "text",
+        "Random, 16 octets, base64url without padding: makes the opening key this record's own.",
+    ),
+    must("commitment", "seal", "text", "The seal, 32 octets, base64url without padding."),
+    must("commitment", "key", "text", "Which period key the opening key comes from."),
+    must("seen-in-queue", "queue_id", "text", "The queue id."),
+    must("seen-in-queue", "charter", "text", "The charter's id."),
+    must("seen-in-queue", "list", "text", "The list's main address."),
+    may("seen-in-queue", "sender", "text", "Pseudonym of the sender."),
+    may("seen-in-queue", "decision", "integer", "Index of the decision that held it."),
+    must("seen-in-queue", "arrived", "time", "Arrival, by the mail server's clock."),
+    must("seen-in-queue", "message_bytes", "integer", "Octets in the queue."),
+    must("draw", "charter", "text", "The charter's id."),
+    must("draw", "window_opens", "time", "The window's first instant."),
+    must(
+        "draw",
+        "seed",
+        "text",
+        "The seed, lower-case hex: with the pseudonyms of those who wait it gives the order (cnrs:pre).",
+    ),
+    may("draw", "order", "list of text", "Pseudonyms in the order drawn, when it is known at this point."),
+    must("release", "queue_id", "text", "The queue id."),
+    must("release", "charter", "text", "The charter's id."),
+    must("release", "list", "text", "The list's main address."),
+    may("release", "sender", "text", "Pseudonym of the sender."),
+    must("release", "statistics", "true or false", "Whether figures for each sender may be computed (drancy:III.3.d)."),
+    may("release", "decision", "integer", "Index of the decision that held it."),
+    must("release", "arrived", "time", "Arrival, by the mail server's clock."),
+    may(
+        "release",
+        "window_opens",
+        "time",
+        "The window it left in; absent when it left outside of any window, by order.",
+    ),
+    may("release", "rank", "integer", "Its place in the order of that window, from 1."),
+    must("release", "reason", "text", "Why: `window`, `operator`…"),
+    must("gone", "queue_id", "text", "The queue id."),
+    must("gone", "charter", "text", "The charter's id."),
+    must("gone", "list", "text", "The list's main address."),
+    may("gone", "sender", "text", "Pseudonym of the sender."),
+    may("gone", "decision", "integer", "Index of the decision that held it."),
+    must("gone", "reason", "text", "What is known: `vanished`, `changed`, `delivered-by-other`…"),
+    must("cancel", "queue_id", "text", "The queue id."),
+    must("cancel", "charter", "text", "The charter's id."),
+    must("cancel", "list", "text", "The list's main address."),
+    may("cancel", "sender", "text", "Pseudonym of the sender."),
+    may("cancel", "decision", "integer", "Index of the decision that held it."),
+    must("cancel", "reason", "text", "Why: `operator`, `period-over`, `suspended`…"),
+    may("cancel", "reference", "text", "Reference of the order, in the organisation's own numbering."),
+    must("stop", "action", "text", "`stop`, `resume`, or `breaker` when the flood breaker opened by itself."),
+    must("stop", "target", "text", "What is suspended: `sender`, `mailbox`, `list`, `charter`, `all`."),
+    may("stop", "charter", "text", "The charter's id."),
+    may("stop", "list", "text", "The list's main address."),
+    may("stop", "sender", "text", "Pseudonym of the sender."),
+    may("stop", "from", "time", "From when; absent means at once."),
+    may("stop", "until", "time", "Until when; absent means until it is lifted."),
+    must("stop", "reason", "text", "Why, in the words of who ordered it; for `breaker`, the reason code."),
+    may("stop", "reference", "text", "Reference of the order, in the organisation's own numbering."),
+    may("stop", "clause", "text", "The clause."),
+    must("config", "result", "text", "`in-force` or `refused`."),
+    must("config", "digest", "text", "Digest over all files, lower-case hex; decision records quote it."),
+    must("config", "files", "list of file", "Every file."),
+    must("config", "version", "text", "Version of the program."),
+    must("file", "name", "text", "Its name, relative to the configuration directory."),
+    must("file", "sha256", "text", "SHA-256, lower-case hex."),
+    must("key", "epoch", "integer", "Number of the epoch that this key signs, from 0."),
+    must("key", "key", "text", "The public half as a C2SP verifier key."),
+    must("key", "from", "time", "From when it signs."),
+    may(
+        "key",
+        "endorsement",
+        "text",
+        "A signed note by the key before it; absent for epoch 0, whose key the auditors hold on paper.",
+    ),
+    must("checkpoint", "epoch", "integer", "Number of the epoch whose key signed."),
+    must("checkpoint", "reason", "text", "Why now."),
+    may("checkpoint", "charters", "list of text", "The charters whose night window opened or closed."),
+    must("checkpoint", "note", "text", "The checkpoint, a C2SP signed note over all lines before this one."),
+    must("purge", "before", "day", "Segments that began before this day were purged."),
+    must("purge", "first", "integer", "First index of the range."),
+    must("purge", "last", "integer", "Last index of the range."),
+    must("purge", "purged", "integer", "How many lines this purge deletes."),
+    must("purge", "kept", "integer", "How many lines of the range stay: keys, checkpoints and the like."),
+    must("purge", "keys", "list of text", "Names of the period keys destroyed."),
+    must("recovery", "what", "text", "`torn-line` after a crash, `write-error` after a failed write."),
+    must("recovery", "segment", "text", "The segment's file name."),
+    must("recovery", "offset", "integer", "Where in the segment, octets."),
+    must("recovery", "bytes", "integer", "How many octets were set aside."),
+    must("recovery", "sha256", "text", "SHA-256 of what was set aside, lower-case hex."),
+    must("clock", "before", "time", "What the clock was expected to show, or showed last."),
+    must("clock", "now", "time", "What it shows."),
+    must("clock", "jump", "text", "`back` or `forward`."),
+    must("operator", "command", "text", "The command, such as `log person`."),
+    must("operator", "arguments", "list of text", "Its arguments, without addresses and Message-IDs."),
+    must("operator", "user", "text", "Login name of the operator."),
+    may("operator", "behind", "text", "Login name before `sudo`, when there is one."),
+    may("operator", "reference", "text", "Reference of the order, in the organisation's own numbering."),
+];
+
+/// The table in Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut table = String::from("| in | field | holds | | means |\n|---|---|---|---|---|\n");
+    for field in FIELDS {
+        let optional = if field.optional { "optional" } else { "" };
+        let row = ["", field.of, &format!("`{}`", field.name), field.holds, optional, field.means, ""];
+        table.push_str(row.join(" | ").trim());
+        table.push('\n');
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use jiff::Timestamp;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::decision_log::record::*;
+
+    fn text() -> String {
+        "x".into()
+    }
+
+    fn judgement() -> JudgementRecord {
+        JudgementRecord {
+            list: Some(text()),
+            reason: Some(text()),
+            clause: Some(text()),
+            sender: Some(text()),
+            from: Some(text()),
+            proof: Some(text()),
+            quotas: vec![QuotaUse::default()],
+            rules: vec![RuleOutcomeRecord {
+                mode: Some(text()),
+                reason: Some(text()),
+                clause: Some(text()),
+                evidence: BTreeMap::from([(text(), 1_u64.into())]),
+                signals: vec![text()],
+                ..RuleOutcomeRecord::default()
+            }],
+            hold_until: Some(Timestamp::UNIX_EPOCH),
+            ..JudgementRecord::default()
+        }
+    }
+
+    /// One record of each kind with every field there is.
+    fn full() -> Vec<Event> {
+        let (text, some, now) = (text, || Some(text()), Some(Timestamp::UNIX_EPOCH));
+        vec![
+            DecisionRecord {
+                judgements: vec![judgement()],
+                queue_id: some(),
+                message_bytes: Some(1),
+                message_id: Some(Commitment::default()),
+                rule_pack: some(),
+                ..DecisionRecord::default()
+            }
+            .into(),
+            SeenInQueueRecord { sender: some(), decision: Some(1), ..SeenInQueueRecord::default() }.into(),
+            DrawRecord { order: vec![text()], ..DrawRecord::default() }.into(),
+            ReleaseRecord {
+                sender: some(),
+                decision: Some(1),
+                window_opens: now,
+                rank: Some(1),
+                ..ReleaseRecord::default()
+            }
+            .into(),
+            GoneRecord { sender: some(), decision: Some(1), ..GoneRecord::default() }.into(),
+            CancelRecord { sender: some(), decision: Some(1), reference: some(), ..CancelRecord::default() }.into(),
+            StopRecord {
+                charter: some(),
+                list: some(),
+                sender: some(),
+                from: now,
+                until: now,
+                reference: some(),
+                clause: some(),
+                ..StopRecord::default()
+            }
+            .into(),
+            ConfigRecord { files: vec![FileDigest::default()], ..ConfigRecord::default() }.into(),
+            KeyRecord { endorsement: some(), ..KeyRecord::default() }.into(),
+            CheckpointRecord { charters: vec![text()], ..CheckpointRecord::default() }.into(),
+            PurgeRecord::default().into(),
+            RecoveryRecord::default().into(),
+            ClockRecord::default().into(),
+            OperatorRecord { behind: some(), reference: some(), ..OperatorRecord::default() }.into(),
+        ]
+    }
+
+    /// The structures inside a record, by the field that holds them.
+    const INSIDE: [(&str, &str); 5] = [
+        ("judgements", "judgement"),
+        ("quotas", "quota"),
+        ("rules", "rule"),
+        ("message_id", "commitment"),
+        ("files", "file"),
+    ];
+
+    fn collect(of: &str, value: &Value, found: &mut BTreeSet<(String, String)>) {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            found.insert((of.to_owned(), name.clone()));
+            if let Some((_, inside)) = INSIDE.iter().find(|(field, _)| field == name) {
+                let one = value.get(0).unwrap_or(value);
+                collect(inside, one, found);
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_has_every_field_of_every_record_and_no_other() {
+        let mut found = BTreeSet::new();
+        let events = full();
+        assert_eq!(events.len(), Kind::ALL.len(), "one of each kind");
+        for event in events {
+            let body = event.body_json().unwrap();
+            collect(event.kind().as_str(), &serde_json::from_str(&body).unwrap(), &mut found);
+            assert_eq!(Event::from_body(event.kind(), &body).unwrap(), event);
+        }
+        let table: BTreeSet<_> = FIELDS.iter().map(|field| (field.of.to_owned(), field.name.to_owned())).collect();
+        assert_eq!(table.len(), FIELDS.len(), "no field twice");
+        assert_eq!(found, table);
+    }
+
+    #[test]
+    fn a_field_that_may_be_absent_may_be_absent_and_no_other() {
+        for event in full() {
+            let Value::Object(body) = serde_json::from_str(&event.body_json().unwrap()).unwrap() else {
+                panic!("an object")
+            };
+            for name in body.keys() {
+                let mut less = body.clone();
+                less.remove(name);
+                let field =
+                    FIELDS.iter().find(|field| field.of == event.kind().as_str() && field.name == name).unwrap();
+                let read = Event::from_body(event.kind(), &Value::Object(less).to_string());
+                assert_eq!(read.is_ok(), field.optional, "{} {name}", event.kind());
+            }
+            let mut more = body.clone();
+            more.insert("content".into(), "anything".into());
+            assert!(Event::from_body(event.kind(), &Value::Object(more).to_string()).is_err());
+        }
+    }
+
+    #[test]
+    fn the_documentation_has_the_table() {
+        let page = include_str!("../../docs/log-format.md");
+        assert!(page.contains(&markdown()), "docs/log-format.md lacks the table of fields:\n{}", markdown());
+    }
+}

@@ -1,0 +1,171 @@
+//! Two verifiers, written in two languages from one page of documentation, agree on every log they are shown.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use charter_milter::decision_log::line::purged_line;
+use charter_milter::decision_log::record::{Event, PurgeRecord};
+use charter_milter::decision_log::tree::leaf_hash;
+use charter_milter::decision_log::verify::Anchors;
+use tempfile::TempDir;
+
+use crate::log_attacks::{Forger, dir_of, verdict};
+
+/// A Python that has the package the verifier needs.
+fn python() -> Option<&'static str> {
+    let has = |python: &&str| {
+        let run = Command::new(python).args(["-c", "import cryptography"]).output();
+        run.is_ok_and(|output| output.status.success())
+    };
+    ["python3", "/usr/bin/python3"].into_iter().find(has)
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verifier/verify_log.py")
+}
+
+/// What Python says of each directory: whether it holds.
+fn python_says(python: &str, forger: &Forger, kept: Option<&str>, dirs: &[TempDir]) -> Vec<(bool, String)> {
+    let mut command = Command::new(python);
+    command.arg(script()).args(["--key", &forger.keys[0].public]);
+    let note = tempfile::NamedTempFile::new().unwrap();
+    if let Some(kept) = kept {
+        std::fs::write(note.path(), kept).unwrap();
+        command.arg("--checkpoint").arg(note.path());
+    }
+    let output = command.args(dirs.iter().map(TempDir::path)).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let said: Vec<_> = text.lines().map(|line| (line.contains("\"result\": \"holds\""), line.to_owned())).collect();
+    assert_eq!(said.len(), dirs.len(), "{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+/// Both verifiers judge each of `logs`; they must agree, and some must hold and some not.
+fn agree(forger: &Forger, kept: Option<&str>, logs: Vec<Vec<u8>>) {
+    let Some(python) = python() else {
+        println!("skipped: there is no Python with the package cryptography");
+        return;
+    };
+    let mut dirs = Vec::new();
+    for log in &logs {
+        let dir = dir_of(&[]);
+        std::fs::write(dir.path().join("segments/000000000000_2026-06-11.jsonl"), log).unwrap();
+        dirs.push(dir);
+    }
+    let anchors = Anchors { kept: kept.map(str::to_owned).into_iter().collect(), ..forger.anchors() };
+    let said = python_says(python, forger, kept, &dirs);
+    let mut held = 0;
+    for (dir, (python_holds, python_text)) in dirs.iter().zip(&said) {
+        let ours = verdict(dir.path(), &anchors);
+        assert_eq!(ours.is_ok(), *python_holds, "we say {ours:?}, Python says {python_text}");
+        held += usize::from(*python_holds);
+    }
+    assert!(held > 0 && held < logs.len(), "{held} of {} hold", logs.len());
+}
+
+fn bytes_of(lines: &[String]) -> Vec<u8> {
+    lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect()
+}
+
+#[test]
+fn they_agree_on_flipped_bits_and_cuts() {
+    let forger = Forger::honest();
+    let good = bytes_of(&forger.lines);
+    // Every seventh octet; without a kept checkpoint, so that the unsigned end is judged by its form alone.
+    let flips = (0..good.len()).step_by(7).map(|i| {
+        let mut log = good.clone();
+        log[i] ^= 1 << (i % 8);
+        log
+    });
+    let cuts = (0..good.len()).step_by(97).map(|i| good[..i].to_vec());
+    let logs = std::iter::once(good.clone()).chain(flips).chain(cuts).collect();
+    agree(&forger, None, logs);
+}
+
+#[test]
+fn they_agree_on_dropped_swapped_and_repeated_lines() {
+    let forger = Forger::honest();
+    let lines = &forger.lines;
+    let mut logs = vec![bytes_of(lines)];
+    for i in 0..lines.len() {
+        let mut less = lines.clone();
+        less.remove(i);
+        let mut more = lines.clone();
+        more.insert(i, lines[i].clone());
+        let mut swapped = lines.clone();
+        swapped.swap(i, (i + 1) % lines.len());
+        logs.extend([less, more, swapped].iter().map(|lines| bytes_of(lines)));
+    }
+    let kept = forger.notes.last().cloned();
+    agree(&forger, kept.as_deref(), logs);
+}
+
+#[test]
+fn they_agree_on_keys_used_wrongly() {
+    let honest = Forger::honest();
+    let mut logs = vec![bytes_of(&honest.lines)];
+    // The last step of each differs; all have the keys of `honest`, so one paper key serves all.
+    let steps: [&dyn Fn(&mut Forger); 8] = [
+        &|forger| forger.checkpoint(0, 0),
+        &|forger| forger.checkpoint(0, 1),
+        &|forger| forger.checkpoint(2, 2),
+        &|forger| forger.announce(1, 2, 3),
+        &|forger| forger.announce(0, 2, 2),
+        &|forger| forger.announce(1, 2, 2),
+        &|forger| forger.first_key(1),
+        &|forger| forger.checkpoint(1, 1),
+    ];
+    let mut last = None;
+    for step in steps {
+        let mut forger = Forger::honest_with(&honest);
+        step(&mut forger);
+        logs.push(bytes_of(&forger.lines));
+        last = Some(forger);
+    }
+    assert!(last.is_some());
+    agree(&honest, None, logs);
+}
+
+#[test]
+fn they_agree_on_purges() {
+    let mut forger = Forger::honest();
+    let blank = |lines: &mut Vec<String>, i: usize| lines[i] = purged_line(i as u64, &leaf_hash(lines[i].as_bytes()));
+    let mut unsaid = forger.lines.clone();
+    blank(&mut unsaid, 2);
+    forger.event(Event::Purge(PurgeRecord { first: 0, last: 2, purged: 1, ..PurgeRecord::default() }));
+    forger.checkpoint(1, 1);
+    let mut said = forger.lines.clone();
+    blank(&mut said, 2);
+    let mut beyond = said.clone();
+    blank(&mut beyond, 4);
+    let mut false_hash = said.clone();
+    false_hash[2] = purged_line(2, &[1; 32]);
+    let logs = [&forger.lines, &unsaid, &said, &beyond, &false_hash].map(|lines| bytes_of(lines)).to_vec();
+    agree(&forger, None, logs);
+}
+
+#[test]
+fn python_checks_a_proof() {
+    let Some(python) = python() else {
+        println!("skipped: there is no Python with the package cryptography");
+        return;
+    };
+    let forger = Forger::honest();
+    let dir = forger.dir();
+    let target = charter_milter::decision_log::prove::Target::Index(4);
+    let proof = charter_milter::decision_log::prove::prove(dir.path(), &target, None, None).unwrap().remove(0);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let check = |text: &str, key: &str| {
+        std::fs::write(file.path(), text).unwrap();
+        let run = Command::new(python).arg(script()).args(["--key", key, "--proof"]).arg(file.path()).output().unwrap();
+        assert!(run.stderr.is_empty(), "{}", String::from_utf8_lossy(&run.stderr));
+        run.status.success()
+    };
+    let text = proof.to_text().unwrap();
+    assert!(check(&text, &forger.keys[0].public));
+    assert!(!check(&text, &forger.keys[1].public));
+    assert!(!check(&text.replacen("index 4", "index 3", 1), &forger.keys[0].public));
+    let mut other = proof.clone();
+    other.extra.record = forger.lines[3].clone();
+    assert!(!check(&other.to_text().unwrap(), &forger.keys[0].public));
+}
