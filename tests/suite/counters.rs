@@ -14,7 +14,7 @@ use charter_milter::message::envelope::{Envelope, Recipient};
 use charter_milter::milter;
 use charter_milter::proof::dkim;
 use charter_milter::store::sqlite::Sqlite;
-use charter_milter::store::{Lift, Stop, Stops as _};
+use charter_milter::store::{Lift, NewStop, Stop, StopSubject, Stops as _};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -72,7 +72,8 @@ impl World {
         let directory = TempDir::new().unwrap();
         let state = directory.path().join("state");
         std::fs::create_dir(&state).unwrap();
-        let main = format!("charters = [\"c.toml\"]\nstate_directory = {state:?}\n[mta]\nkind = \"postfix\"\n");
+        let main =
+            format!("charters = [\"c.toml\"]\nstate_directory = \"{}\"\n[mta]\nkind = \"postfix\"\n", state.display());
         std::fs::write(directory.path().join("main.toml"), main).unwrap();
         std::fs::write(directory.path().join("c.toml"), CHARTER.replace("RULES", rules)).unwrap();
         let clock = Arc::new(Mutex::new("2026-03-12T10:00:00Z".parse::<Timestamp>().unwrap()));
@@ -254,4 +255,58 @@ async fn a_flood_of_all_senders_stops_the_list() {
     refused_for(&world.send("a@ville.example", all).await, "451", "interrupted");
     refused_for(&world.send("b@ville.example", all).await, "451", "interrupted");
     assert_eq!(world.send("a@ville.example", "autres@lists.example").await, Told::Taken);
+}
+
+const LETTER: &str = "Je tiens à dénoncer publiquement la manière dont le chef du service des sports traite ses agents \
+    depuis la rentrée. Les plannings changent la veille pour le lendemain, les congés sont refusés sans motif et personne \
+    à la direction ne répond aux courriers. Cette situation doit cesser, et je demande que la lumière soit faite.";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_copies_in_number_are_refused_and_other_texts_are_not() {
+    let world = World::new(
+        r#"copies = { action = "reject", messages = 2, within = "1 day", clause = "drancy:IV" }
+        size = { max = "3 kB", clause = "t:3" }"#,
+    );
+    let all = "tous@lists.example";
+    let letter = |name: &str| format!("Bonjour {name},\r\n\r\n{LETTER}\r\n\r\n{name}, service des espaces verts");
+    // Lost by the mail server, or refused for its size: not sent, and no copy.
+    assert_eq!(world.present("a@ville.example", all, &letter("Camille"), true).await, Told::Taken);
+    let long = format!("{}\r\n{}", letter("Claude"), "Une ligne de trop.\r\n".repeat(200));
+    assert!(matches!(world.present("a@ville.example", all, &long, false).await, Told::Refused(_)));
+    assert_eq!(world.present("a@ville.example", all, &letter("Camille"), false).await, Told::Taken);
+    assert_eq!(world.present("b@ville.example", all, &letter("Sacha"), false).await, Told::Taken);
+    // The third, whoever sends it.
+    refused_for(&world.present("b@ville.example", all, &letter("Dominique"), false).await, "550", "2");
+    let other = "La cantine change de fournisseur au printemps, et la commission des menus se réunit jeudi prochain à midi \
+        pour goûter les plats proposés, comparer les prix et choisir ensemble ceux qui seront servis en avril.";
+    assert_eq!(world.present("b@ville.example", all, other, false).await, Told::Taken);
+    world.pass(3600 * 25);
+    assert_eq!(world.present("b@ville.example", all, &letter("Dominique"), false).await, Told::Taken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_by_command_holds_for_the_next_message_and_is_a_decision() {
+    let world = World::new("");
+    let (a, all) = ("a@ville.example", "tous@lists.example");
+    let at = *world.clock.lock().unwrap();
+    // As the command does it: another connection to the same file.
+    let command = Sqlite::open(&world.directory.path().join("state")).unwrap();
+    let subjects = [
+        StopSubject::Sender { charter: "essai".into(), name: "Union A".into() },
+        StopSubject::Mailbox(Address::parse(a).unwrap()),
+        StopSubject::List(Address::parse(all).unwrap()),
+        StopSubject::Charter("essai".into()),
+        StopSubject::Everything,
+    ];
+    for subject in subjects {
+        assert_eq!(world.send(a, all).await, Told::Taken, "{subject:?}");
+        let stop = NewStop::new(subject.clone(), "misuse", "minutes 12", (None, None), "root").unwrap();
+        let stop = command.add(stop, at).await.unwrap();
+        refused_for(&world.send(a, all).await, "550", "minutes 12");
+        let others = world.send("b@ville.example", all).await;
+        let personal = matches!(subject, StopSubject::Sender { .. } | StopSubject::Mailbox(_));
+        assert_eq!(others == Told::Taken, personal, "{subject:?}");
+        let lift = Lift { at, by: "root".into(), reason: "heard".into(), reference: "minutes 13".into() };
+        command.lift(stop.number, lift).await.unwrap().unwrap();
+    }
 }

@@ -40,7 +40,8 @@ fn written(text: &str, charset: &'static Encoding, transfer: &str) -> Vec<u8> {
     };
     let body = match transfer {
         "base64" => {
-            let lines: Vec<_> = BASE64.encode(&octets).as_bytes().chunks(76).map(|l| String::from_utf8(l.to_vec()).unwrap()).collect();
+            let lines: Vec<_> =
+                BASE64.encode(&octets).as_bytes().chunks(76).map(|l| String::from_utf8(l.to_vec()).unwrap()).collect();
             lines.join("\r\n").into_bytes()
         }
         "quoted-printable" => quoted_printable::encode(&octets),
@@ -57,10 +58,8 @@ fn report(pack: &Pack, raw: &[u8]) -> Report {
     let tree = parse(raw, &Limits::default());
     let bodies = tree.text_bodies();
     let texts: Vec<_> = bodies.iter().map(|id| (*id, tree.decode_text(raw, *id))).collect();
-    let sources: Vec<_> = texts
-        .iter()
-        .map(|(part, text)| Source { kind: Kind::Plain { flowed: false }, text, part: *part })
-        .collect();
+    let sources: Vec<_> =
+        texts.iter().map(|(part, text)| Source { kind: Kind::Plain { flowed: false }, text, part: *part }).collect();
     analyse(pack, &read(&sources), &Settings::default())
 }
 
