@@ -4,6 +4,7 @@
 
 pub mod check;
 mod clock;
+pub mod doctor;
 mod explain;
 pub mod held;
 pub mod log;
@@ -59,6 +60,8 @@ enum Command {
     Explain(explain::Args),
     /// The decision log: verify, prove, report, purge.
     Log(log::Args),
+    /// Look for what stands in the way: mail server, sockets, rights, clock
+    Doctor(doctor::Args),
     /// Show, release or cancel what waits
     Held(held::Args),
     /// Let held mail go when its window is open
@@ -80,6 +83,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Serve(args) => serve::run(&args).into(),
             Command::Explain(args) => explain::run(&args).into(),
             Command::Log(args) => log::run(args).into(),
+            Command::Doctor(args) => doctor::run(&args).into(),
             Command::Held(args) => held::run(&args).into(),
             Command::Release(args) => release::run(&args).into(),
             Command::PostsuperHelper(args) => postsuper_helper::run(args).into(),

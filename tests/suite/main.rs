@@ -13,6 +13,7 @@ mod config;
 mod counters;
 mod decisions;
 mod differential;
+mod doctor;
 mod e2e;
 mod edits;
 mod golden;

@@ -134,3 +134,12 @@ impl<T: Mta + ?Sized> Mta for Box<T> {
 pub(super) fn run_program(program: &std::path::Path, arguments: &[&str], input: &[u8]) -> Result<(), MtaError> {
     command::run(program, arguments, input).map(drop).map_err(MtaError::Command)
 }
+
+/// Runs a tool of the mail server that changes nothing, and returns what it wrote.
+///
+/// # Errors
+/// [`CommandError`].
+pub fn run_tool(program: &std::path::Path, arguments: &[&str]) -> Result<String, CommandError> {
+    let output = command::run(program, arguments, b"")?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

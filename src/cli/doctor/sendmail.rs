@@ -1,0 +1,151 @@
+//! What `doctor` asks of Sendmail: it reads `sendmail.cf`.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::{Check, Finding};
+use crate::config::daemon::{Daemon, ListenAddress, Listener};
+
+/// What must be in the macro lists where the protocol cannot ask for it.
+const MACROS: &[(&str, &[&str])] = &[("envfrom", &["i", "{auth_type}", "{auth_authen}"])];
+
+/// `sendmail.cf` cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct Unreadable {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Reads `sendmail.cf`, and judges it.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn examine(daemon: &Daemon) -> Result<Vec<Finding>, Unreadable> {
+    let path = daemon.mta.config_directory.join("sendmail.cf");
+    let bytes = std::fs::read(&path).map_err(|source| Unreadable { path, source })?;
+    Ok(judge(&String::from_utf8_lossy(&bytes), &daemon.listeners))
+}
+
+/// A filter as an `X` line defines it.
+#[derive(Debug)]
+struct Filter<'a> {
+    name: &'a str,
+    socket: &'a str,
+    flag: Option<&'a str>,
+}
+
+fn filters(cf: &str) -> Vec<Filter<'_>> {
+    cf.lines()
+        .filter_map(|line| {
+            let (name, rest) = line.strip_prefix('X')?.split_once(',')?;
+            let field = |key: &str| rest.split(',').map(str::trim).find_map(|field| field.strip_prefix(key));
+            Some(Filter { name: name.trim(), socket: field("S=")?, flag: field("F=").filter(|flag| !flag.is_empty()) })
+        })
+        .collect()
+}
+
+fn option<'a>(cf: &'a str, name: &str) -> &'a str {
+    let value = |line: &'a str| line.strip_prefix("O ")?.strip_prefix(name)?.strip_prefix('=');
+    cf.lines().filter_map(value).next_back().unwrap_or("").trim()
+}
+
+fn is_ours(socket: &str, listeners: &[Listener]) -> bool {
+    listeners.iter().any(|listener| match (&listener.address, socket.split_once(':')) {
+        (ListenAddress::Unix(own), Some(("unix" | "local", path))) => own.as_os_str() == path,
+        (ListenAddress::Systemd(name), Some(("unix" | "local", path))) => path.ends_with(&format!("/{name}.sock")),
+        (ListenAddress::Inet { port, .. }, Some(("inet" | "inet6", address))) => {
+            address.split('@').next().and_then(|own| own.parse().ok()) == Some(*port)
+        }
+        _ => false,
+    })
+}
+
+/// What is wrong with a `sendmail.cf`.
+#[must_use]
+pub fn judge(cf: &str, listeners: &[Listener]) -> Vec<Finding> {
+    let in_use: Vec<&str> = option(cf, "InputMailFilters").split([',', ';']).map(str::trim).collect();
+    let filters = filters(cf);
+    let ours = filters.iter().find(|filter| in_use.contains(&filter.name) && is_ours(filter.socket, listeners));
+    let Some(ours) = ours else {
+        return vec![Finding::fault(
+            Check::Milter,
+            "InputMailFilters does not name this filter",
+            "no message is judged",
+            "add INPUT_MAIL_FILTER(`charter-milter', `S=unix:/path/to/socket, F=T, T=C:10s;S:30s;R:30s;E:5m') to sendmail.mc",
+        )];
+    };
+    let mut findings =
+        vec![Finding::fine(Check::Milter, format!("InputMailFilters names this filter as {}", ours.name))];
+    let fix = "write F=T in its INPUT_MAIL_FILTER";
+    findings.push(match ours.flag {
+        Some("T" | "4") => Finding::fine(Check::DefaultAction, "mail waits while the filter is down (F=T)"),
+        Some("R") => Finding::fault(
+            Check::DefaultAction,
+            "F=R",
+            "while the filter is down, lawful mail is refused for good instead of for the moment",
+            fix,
+        ),
+        _ => Finding::fault(
+            Check::DefaultAction,
+            "no F=T",
+            "while the filter is down every message passes unjudged",
+            fix,
+        ),
+    });
+    let missing: Vec<String> = MACROS
+        .iter()
+        .filter_map(|(stage, wanted)| {
+            let sent: Vec<&str> = option(cf, &format!("Milter.macros.{stage}")).split(',').map(str::trim).collect();
+            let missing: Vec<&str> = wanted.iter().copied().filter(|name| !sent.contains(name)).collect();
+            (!missing.is_empty()).then(|| format!("Milter.macros.{stage} lacks {}", missing.join(", ")))
+        })
+        .collect();
+    findings.push(if missing.is_empty() {
+        Finding::fine(Check::Macros, "the macro lists have what is needed")
+    } else {
+        Finding::advice(
+            Check::Macros,
+            missing.join("; "),
+            "the filter asks for these macros by itself; should Sendmail not grant them, nobody's login is known and no message can be held",
+            "leave confMILTER_MACROS_ENVFROM at its default",
+        )
+    });
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level;
+    use super::*;
+    use crate::config::daemon::Role;
+
+    fn listener() -> Vec<Listener> {
+        let address = ListenAddress::Unix("/run/charter-milter/milter.sock".into());
+        vec![Listener { address, role: Role::Full, mode: 0o660, group: None }]
+    }
+
+    const GOOD: &str = "O InputMailFilters=greylist, charter-milter\nO Milter.macros.envfrom=i, {auth_type}, {auth_authen}, {mail_addr}\n\
+                        Xgreylist, S=local:/run/g.sock\nXcharter-milter, S=unix:/run/charter-milter/milter.sock, F=T, T=C:10s;S:30s\n";
+
+    fn levels(cf: &str) -> Vec<(Check, Level)> {
+        judge(cf, &listener()).iter().map(|finding| (finding.check, finding.level)).collect()
+    }
+
+    #[test]
+    fn a_good_configuration_is_fine() {
+        assert!(levels(GOOD).iter().all(|(_, level)| *level == Level::Fine), "{:?}", judge(GOOD, &listener()));
+    }
+
+    #[test]
+    fn a_filter_that_is_not_asked_or_lets_mail_pass_is_a_fault() {
+        assert_eq!(levels(&GOOD.replace(", charter-milter\n", "\n")), [(Check::Milter, Level::Fault)]);
+        assert_eq!(levels(&GOOD.replace("milter/milter.sock", "milter/other.sock")), [(Check::Milter, Level::Fault)]);
+        assert_eq!(levels(&GOOD.replace("F=T, ", "")).get(1), Some(&(Check::DefaultAction, Level::Fault)));
+        assert_eq!(levels(&GOOD.replace("F=T", "F=R")).get(1), Some(&(Check::DefaultAction, Level::Fault)));
+        assert_eq!(
+            levels(&GOOD.replace("i, {auth_type}", "{auth_type}")).get(2),
+            Some(&(Check::Macros, Level::Advice))
+        );
+    }
+}

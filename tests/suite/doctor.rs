@@ -1,0 +1,183 @@
+//! `doctor` on a real Postfix: what is wrong is found, and once it is mended nothing is.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use charter_milter::decision_log::{Journal, Options as LogOptions, Role};
+use charter_milter::hold::ledger::Ledger;
+use charter_milter::hold::{Held, Route};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::mta::gateway::binary;
+use crate::mta::postfix::{Options, Postfix};
+use crate::mta::sink::Sink;
+use crate::mta::write;
+
+const CHARTER: &str = r#"
+[charter]
+id       = "jour"
+title    = "Listes"
+language = "fr"
+timezone = "Europe/Paris"
+mode     = "enforce"
+domains  = ["organisation.example"]
+
+[[list]]
+address = "liste@organisation.example"
+label   = "Liste"
+
+[[sender]]
+name      = "Syndicat A"
+addresses = ["a@syndicat.example"]
+proofs    = [{ sasl = "a" }]
+lists     = ["liste@organisation.example"]
+
+[rules]
+sender = { clause = "x:1" }
+
+[[clause]]
+id   = "x:1"
+text = "Who may write."
+"#;
+
+#[expect(clippy::disallowed_methods, reason = "the mail servers of these tests run by the real clock")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A configuration for the gateway of a Postfix, with a state directory as a daemon leaves it.
+fn configure(postfix: &Postfix, more: &str) -> PathBuf {
+    let here = postfix.directory().join("gateway");
+    write(&here, "charters/jour.toml", CHARTER);
+    let state = here.join("state");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let main = format!(
+        "charters = [\"charters/*.toml\"]\nstate_directory = \"{}\"\n[[listen]]\naddress = \"unix:{}\"\n[mta]\nkind = \"postfix\"\n\
+         config_directory = \"{}\"\n{more}",
+        state.display(),
+        socket(postfix).display(),
+        postfix.config_directory().display()
+    );
+    write(&here, "charter-milter.toml", main)
+}
+
+fn socket(postfix: &Postfix) -> PathBuf {
+    postfix.directory().join("queue/charter-milter/milter.sock")
+}
+
+fn doctor(config: &Path) -> Output {
+    Command::new(binary()).args(["doctor", "--json", "--config"]).arg(config).stdin(Stdio::null()).output().unwrap()
+}
+
+/// What was looked at and not found fine, as `level check`.
+fn found(output: &Output) -> BTreeSet<String> {
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    for finding in findings.iter().filter(|finding| finding["level"] != "fine") {
+        assert!(
+            !finding["why"].as_str().unwrap().is_empty() && !finding["fix"].as_str().unwrap().is_empty(),
+            "{finding}"
+        );
+    }
+    let name = |finding: &serde_json::Value| {
+        format!("{} {}", finding["level"].as_str().unwrap(), finding["check"].as_str().unwrap())
+    };
+    findings.iter().map(name).filter(|name| !name.starts_with("fine")).collect()
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[test]
+fn a_postfix_as_it_comes_is_found_wanting_and_a_mended_one_is_not() {
+    let sink = Sink::start();
+    let postfix = Postfix::start(&Options::new(sink.address()).set("soft_bounce", "yes"));
+    let config = configure(&postfix, "");
+    let output = doctor(&config);
+    assert_eq!(output.status.code(), Some(1));
+    let names = found(&output);
+    for expected in [
+        "fault milter",
+        "fault local-mail",
+        "fault bare-newline",
+        "fault soft-bounce",
+        "fault socket",
+        "advice queue-ids",
+    ] {
+        assert!(names.contains(expected), "{expected} is missing in {names:?}");
+    }
+
+    std::fs::create_dir(socket(&postfix).parent().unwrap()).unwrap();
+    let _listener = UnixListener::bind(socket(&postfix)).unwrap();
+    std::fs::set_permissions(socket(&postfix), std::fs::Permissions::from_mode(0o666)).unwrap();
+    postfix.reconfigure(&[
+        ("smtpd_milters", "unix:charter-milter/milter.sock"),
+        ("non_smtpd_milters", "unix:charter-milter/milter.sock"),
+        ("milter_default_action", "tempfail"),
+        ("enable_long_queue_ids", "yes"),
+        ("smtpd_forbid_bare_newline", "yes"),
+        ("soft_bounce", "no"),
+    ]);
+    let state = config.parent().unwrap().join("state");
+    let log = LogOptions::new(state.join("log"), "gateway.example/charter-milter", Role::Keeper, now());
+    Journal::open(&log).unwrap();
+    let output = doctor(&config);
+    let allowed = set(&["advice release-rights", "advice clock"]);
+    let names = found(&output);
+    assert!(names.is_subset(&allowed), "{names:?}");
+    assert_eq!(output.status.code(), Some(0));
+
+    // What only shows while it works: a release that does not run, and a clock that was set back.
+    let entered = now() - SignedDuration::from_hours(1);
+    let held = Held {
+        route: Route::Postfix,
+        queue_id: "3F2A41C2B".parse().unwrap(),
+        arrival: entered,
+        entered,
+        size_bytes: 1,
+        charter: "jour".to_owned(),
+        list: "liste@organisation.example".to_owned(),
+        sender: "p".to_owned(),
+        reference: "0-0123456789abcdef".to_owned(),
+        registered_as: None,
+        return_to: None,
+        release_not_before: entered,
+        window_ends: now() + SignedDuration::from_hours(1),
+        period_ends: None,
+    };
+    Ledger::open(&state.join("ledger.sqlite")).unwrap().enter(&[&held]).unwrap();
+    assert!(found(&doctor(&config)).contains("fault release-runs"));
+    let output = Command::new(binary())
+        .args(["doctor", "--json", "--config"])
+        .arg(&config)
+        .env("CHARTER_MILTER_TEST_CLOCK", "2018-06-25T12:00:00Z")
+        .output()
+        .unwrap();
+    assert!(found(&output).contains("fault clock"), "{:?}", found(&output));
+}
+
+#[test]
+fn people_read_what_is_wrong_why_it_matters_and_how_to_mend_it() {
+    let sink = Sink::start();
+    let postfix = Postfix::start(&Options::new(sink.address()));
+    let config = configure(&postfix, "");
+    let output = Command::new(binary()).args(["doctor", "--config"]).arg(&config).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("smtpd_milters does not name this filter"), "{text}");
+    assert!(text.contains("why: no message from the network is judged") && text.contains("fix: add unix:"), "{text}");
+}
+
+#[test]
+fn a_mail_server_that_cannot_be_asked_is_an_error() {
+    let sink = Sink::start();
+    let postfix = Postfix::start(&Options::new(sink.address()));
+    let config = configure(&postfix, "postconf = \"/nonexistent/postconf\"\n");
+    let output = doctor(&config);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot run /nonexistent/postconf"), "{output:?}");
+}
