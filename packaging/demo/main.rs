@@ -178,13 +178,21 @@ impl Demo {
             return;
         };
         for received in delivered {
-            println!("   delivered      Subject: {}", received.header_values("Subject").join(" | "));
+            let parsed = mail_parser::MessageParser::default().parse(&received.bytes).unwrap();
+            println!("\n   delivered      Subject: {}", parsed.subject().unwrap_or_default());
             for name in ["Reply-To", "List-Id", "List-Unsubscribe", "X-Charter-Edits"] {
                 for value in received.header_values(name) {
                     println!("                  {name}: {value}");
                 }
             }
-            println!("                  {} octets; MAIL FROM:<{}>", received.bytes.len(), received.sender);
+            println!(
+                "                  MAIL FROM:<{}>, {} octets; members read:",
+                received.sender,
+                received.bytes.len()
+            );
+            for line in parsed.body_text(0).unwrap_or_default().lines() {
+                println!("                  | {line}");
+            }
         }
         self.gateway.set_clock(AFTERNOON);
     }

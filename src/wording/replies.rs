@@ -59,7 +59,8 @@ pub fn refusal(language: Language, finding: &Finding, ruling: &Ruling, notes: Fo
             Language::French => " Motifs : ",
             Language::English => " Reasons: ",
         });
-        text.push_str(&notes.reasons.join(" ; "));
+        let reasons: Vec<&str> = notes.reasons.iter().map(|reason| reason.trim_end_matches('.')).collect();
+        text.push_str(&reasons.join(" ; "));
         text.push('.');
     }
     if let Some(advice) = notes.advice {

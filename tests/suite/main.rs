@@ -12,6 +12,7 @@ mod check;
 mod config;
 mod counters;
 mod decisions;
+mod demo;
 mod differential;
 mod doctor;
 mod e2e;

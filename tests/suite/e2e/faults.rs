@@ -48,6 +48,79 @@ fn killed_at_any_stage_the_message_is_neither_lost_nor_let_through() {
     );
 }
 
+/// The system calls at which a daemon that judges a message can be cut off: while the record is made durable, while the
+/// store is written, and while the MTA is being answered.
+const CALLS: [&str; 4] = ["fdatasync", "fsync", "pwrite64", "sendto,write,writev"];
+
+#[test]
+fn cut_off_at_a_system_call_nothing_is_lost_and_nothing_let_through() {
+    let mut world = world();
+    let list = "comptee@listes.example";
+    for call in CALLS {
+        for occurrence in [1, 2, 3] {
+            let letter = from_a(LIST);
+            let strace = Cutter::attach(&world.gateway, call, occurrence);
+            let outcome = world.postfix.send(&letter);
+            let was_cut = strace.detach();
+            if was_cut {
+                assert_eq!(outcome.last().code, 451, "{call} {occurrence}: {outcome:?}");
+                assert!(world.sink.with_id(&letter.id).is_empty(), "{call} {occurrence}: let through");
+                world.gateway.kill();
+                world.gateway.launch();
+                world.delivered(&letter);
+            } else {
+                assert!(outcome.is_accepted(), "{call} {occurrence}: {outcome:?}");
+            }
+        }
+    }
+    // A place that was reserved by a message that was lost is free again.
+    let strace = Cutter::attach(&world.gateway, "fdatasync", 1);
+    let outcome = world.postfix.send(&from_a(list));
+    assert!(strace.detach() && is_later(&outcome), "{outcome:?}");
+    world.gateway.kill();
+    world.gateway.launch();
+    world.delivered(&from_a(list));
+    world.delivered(&from_a(list));
+    world.refused(&from_a(list), 550, "quota-exhausted", "t:quota");
+    let verified = world.gateway.run(&["log", "verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+/// strace, told to kill the daemon at the nth of some system calls.
+struct Cutter {
+    strace: std::process::Child,
+    output: std::path::PathBuf,
+}
+
+impl Cutter {
+    fn attach(gateway: &Gateway, calls: &str, occurrence: u32) -> Self {
+        let output = gateway.directory().join("strace");
+        let _ = std::fs::remove_file(&output);
+        let strace = Command::new(program("strace", "strace"))
+            .args(["-f", "-e", &format!("trace={calls}"), "-e"])
+            .arg(format!("inject={calls}:signal=SIGKILL:when={occurrence}"))
+            .args(["-p", &gateway.pid().to_string(), "-o"])
+            .arg(&output)
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for("strace to attach", || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
+            status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0")).then_some(())
+        });
+        Self { strace, output }
+    }
+
+    /// Lets go; whether the daemon was killed.
+    fn detach(mut self) -> bool {
+        let was_cut = std::fs::read_to_string(&self.output).is_ok_and(|text| text.contains("killed by SIGKILL"));
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.strace.id()).unwrap()).unwrap();
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+        let _ = self.strace.wait();
+        was_cut
+    }
+}
+
 /// Sends up to `stage`, kills the daemon, goes on as far as Postfix lets it; the code of the first refusal.
 fn send_and_kill(world: &mut World, letter: &Letter, stage: Stage) -> u16 {
     let mut client = SmtpClient::connect(world.postfix.address());
@@ -128,6 +201,8 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        // Whoever owns the directory above could not remove it as long as this was mounted.
+        let _ = std::fs::remove_dir_all(self.0.parent().unwrap());
     }
 }
 
