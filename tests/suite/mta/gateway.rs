@@ -272,6 +272,11 @@ impl Gateway {
         self.wait()
     }
 
+    /// Whether the daemon has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.as_mut().unwrap().try_wait().unwrap().is_some()
+    }
+
     /// Waits for the daemon to end by itself.
     pub fn wait(&mut self) -> ExitStatus {
         wait_for("the daemon to end", || self.process.as_mut().unwrap().try_wait().unwrap())

@@ -145,6 +145,7 @@ fn sendmail(directory: &Path) -> Command {
     command
 }
 
+/// On a busy machine Sendmail would refuse connections and queue what it accepts: the limits on the load are out of reach.
 fn sendmail_mc(directory: &Path, address: SocketAddr, next_hop: SocketAddr, milters: &[&str]) -> String {
     let here = directory.display();
     let cf = root().join("usr/share/sendmail/cf/m4/cf.m4");
@@ -166,6 +167,7 @@ IncludeFileInUnsafeDirPath,GroupWritableForwardFileSafe')\n\
          define(`STATUS_FILE', `{here}/statistics')\ndefine(`confTO_IDENT', `0')\n\
          define(`confDELIVERY_MODE', `background')\ndefine(`confDEF_USER_ID', `0:0')\n\
          define(`confMAX_HEADERS_LENGTH', `1000000')\n\
+         define(`confREFUSE_LA', `10000')\ndefine(`confQUEUE_LA', `10000')\ndefine(`confDELAY_LA', `0')\n\
          FEATURE(`promiscuous_relay')\nFEATURE(`accept_unresolvable_domains')\nFEATURE(`accept_unqualified_senders')\n\
          FEATURE(`nocanonify')\nFEATURE(`no_default_msa')\n\
          DAEMON_OPTIONS(`Name=MTA, Addr={ip}, Port={port}, Family=inet')\n\
