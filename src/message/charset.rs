@@ -104,10 +104,16 @@ impl<'a> Decoded<'a> {
         (!lacks_some).then(|| octets.into_owned())
     }
 
-    /// Where a place in the text is among the octets; for wide texts only, elsewhere places are octets already.
-    pub(super) fn octet_of(&self, place: usize) -> usize {
-        let before = self.text.get(..place).unwrap_or(&self.text);
-        self.mark_bytes + 2 * before.encode_utf16().count()
+    /// Where places in the text, in ascending order, are among the octets; for wide texts only, elsewhere places are octets
+    /// already. One pass, however many places.
+    pub(super) fn octets_of(&self, places: &[usize]) -> Vec<usize> {
+        let (mut at, mut octets) = (0, self.mark_bytes);
+        let walk = |place: &usize| {
+            octets += 2 * self.text.get(at..*place).unwrap_or_default().encode_utf16().count();
+            at = (*place).max(at);
+            octets
+        };
+        places.iter().map(walk).collect()
     }
 
     /// The line end the text uses.

@@ -17,7 +17,9 @@ use charter_milter::message::edit::{
 };
 use charter_milter::message::headers::Header;
 use charter_milter::message::mime::{self, Limits};
+use charter_milter::message::splice;
 use charter_milter::wording::Language;
+use proptest::prelude::*;
 
 /// What `edits.toml` says.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -37,6 +39,8 @@ struct Wanted {
     header: Option<String>,
     footer: Option<String>,
     signed: String,
+    /// `en` for a charter in English.
+    language: String,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -106,8 +110,11 @@ fn removals(raw: &[u8]) -> Vec<PartRemoval> {
 
 fn edited(raw: &[u8], wanted: &Wanted) -> (Edited, Vec<u8>) {
     let tree = mime::parse(raw, &Limits::default());
-    let context =
-        Context { language: Language::French, date: "11 juin 2018".to_owned(), reference: "K7PQM-2XTRA".to_owned() };
+    let (language, date) = match wanted.language.as_str() {
+        "en" => (Language::English, "11 June 2018"),
+        _ => (Language::French, "11 juin 2018"),
+    };
+    let context = Context { language, date: date.to_owned(), reference: "K7PQM-2XTRA".to_owned() };
     let edited = plan(raw, &Header::parse(raw), &tree, &wanted.edits(raw), &context);
     let message = edited.message(raw, &tree);
     (edited, message)
@@ -334,5 +341,106 @@ fn words_get_into_every_message_that_is_not_refused() {
             assert!(count <= 1, "{}: the words stand {count} times in {text:?}", names[at]);
         }
         assert_eq!(seen.subjects.len(), 1, "{}", names[at]);
+    }
+}
+
+/// A text or file, as part of a generated message: header and body.
+fn leaf() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop_oneof![
+        Just("Déjà voté ?\r\n".to_owned()),
+        Just("a\r\n".to_owned()),
+        "[a-zé’ =.\t]{0,90}(\r\n[a-zé -]{0,40}){0,3}(\r\n)?",
+        Just("<html><body><p>é</p></body></html>".to_owned()),
+        Just("<p>x<!-- ".to_owned()),
+    ];
+    let charset =
+        prop::sample::select(vec!["utf-8", "iso-8859-1", "windows-1252", "us-ascii", "utf-16le", "x-none", ""]);
+    let encoding = prop::sample::select(vec!["7bit", "8bit", "quoted-printable", "base64", ""]);
+    let kind = prop::sample::select(vec![
+        "text/plain",
+        "text/html",
+        "text/plain; format=flowed",
+        "image/png",
+        "text/plain; name=a.txt",
+    ]);
+    (text, charset, encoding, kind).prop_map(|(text, charset, encoding, kind)| {
+        let octets: Vec<u8> = match charset {
+            "utf-8" | "x-none" => text.into_bytes(),
+            "utf-16le" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            "us-ascii" | "" => text.replace(|c: char| !c.is_ascii(), "?").into_bytes(),
+            _ => text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
+        };
+        // Octets beyond ASCII, and those of UTF-16, need an encoding that carries them.
+        let encoding = match encoding {
+            _ if charset == "utf-16le" => "base64",
+            "7bit" | "" if !octets.is_ascii() => "8bit",
+            encoding => encoding,
+        };
+        let body = match encoding {
+            "base64" => splice::base64(&octets, "\r\n"),
+            "quoted-printable" => splice::quoted_printable(&octets, "\r\n"),
+            _ => octets,
+        };
+        let charset = if charset.is_empty() { String::new() } else { format!("; charset={charset}") };
+        let encoding =
+            if encoding.is_empty() { String::new() } else { format!("Content-Transfer-Encoding: {encoding}\r\n") };
+        [format!("Content-Type: {kind}{charset}\r\n{encoding}\r\n").as_bytes(), &body].concat()
+    })
+}
+
+/// An entity of the given depth at most.
+fn entity() -> impl Strategy<Value = Vec<u8>> {
+    leaf().prop_recursive(3, 12, 4, |inner| {
+        let kind = prop::sample::select(vec!["mixed", "alternative", "related", "mixed", "signed", "digest"]);
+        (kind, prop::collection::vec(inner, 1..4)).prop_map(|(kind, children)| {
+            let body_length: usize = children.iter().map(Vec::len).sum();
+            let boundary = format!("b_{kind}_{body_length}_{}", children.len());
+            let mut entity = format!("Content-Type: multipart/{kind}; boundary={boundary}\r\n\r\n").into_bytes();
+            for child in children {
+                entity.extend(format!("--{boundary}\r\n").into_bytes());
+                entity.extend(child);
+                entity.extend(b"\r\n");
+            }
+            entity.extend(format!("--{boundary}--\r\n").into_bytes());
+            entity
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Whatever the shape: words get in, a second run has nothing to do, no new ambiguity comes up, and what the author
+    /// wrote is still read.
+    #[test]
+    fn words_get_into_generated_messages_once(entity in entity(), policy in prop::sample::select(vec!["wrap", "break"])) {
+        let raw = [b"From: a@candidats.example\r\nSubject: x\r\nMIME-Version: 1.0\r\n".as_slice(), &entity].concat();
+        let tree = mime::parse(&raw, &Limits::default());
+        prop_assume!(tree.ambiguities().is_empty());
+        let wanted = Wanted {
+            header: Some("Tête : élections".to_owned()),
+            footer: Some("Pied – https://elections.example/u?a=1&b=2".to_owned()),
+            signed: policy.to_owned(),
+            ..Wanted::default()
+        };
+        let (made, message) = edited(&raw, &wanted);
+        prop_assert!(made.made().contains(&"words-added".to_owned()), "{:?}", made.made());
+        let after = mime::parse(&message, &Limits::default());
+        prop_assert!(after.ambiguities().is_empty(), "{:?}\n{}", after.ambiguities(), String::from_utf8_lossy(&message));
+        assert_stable(&message, &wanted, &String::from_utf8_lossy(&message));
+        let texts = |raw: &[u8], tree: &mime::Tree| -> Vec<(String, String)> {
+            let parts = tree.text_bodies().into_iter().map(|id| tree.part(id).unwrap());
+            parts.map(|part| (part.media_type.name.clone(), tree.decode_text(raw, part.id).replace("\r\n", "\n"))).collect()
+        };
+        let after = texts(&message, &after);
+        for (kind, text) in texts(&raw, &tree) {
+            let keeps = |(other, after): &(String, String)| *other == kind && match kind.as_str() {
+                "text/html" => text == without_blocks(after),
+                _ => is_kept(&text, after),
+            };
+            prop_assert!(after.iter().any(keeps), "{text:?} in {after:?}");
+        }
+        let said = after.iter().filter(|(kind, text)| shown(kind, text).contains("Pied – https://elections.example/u?a=1&b=2"));
+        prop_assert!(said.count() > 0, "{after:?}");
     }
 }

@@ -3,7 +3,7 @@
 //! A display name is never an address, however much it looks like one.
 
 use super::lexer::{Token, lex};
-use super::{Address, from_tokens};
+use super::{Address, domain_text, from_tokens, local_part, quoted_local, split_at_sign, without_route};
 
 /// A mailbox of a header field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Mailbox {
     pub display: Option<String>,
     /// The address.
     pub address: Address,
+    /// The address as the field writes it, letter case kept, without comments and folding: for fields made from it.
+    pub written: String,
 }
 
 /// An address list as it was read.
@@ -75,7 +77,11 @@ impl Mailboxes {
 
 fn read_entry(tokens: &[Token]) -> Option<Mailbox> {
     let Some(open) = tokens.iter().position(|t| t.is('<')) else {
-        return from_tokens(tokens).ok().map(|address| Mailbox { display: None, address });
+        return from_tokens(tokens).ok().map(|address| Mailbox {
+            display: None,
+            written: written(tokens, &address),
+            address,
+        });
     };
     let phrase = tokens.get(..open)?;
     let (close, inner) = tokens.get(open + 1..)?.split_last()?;
@@ -88,7 +94,16 @@ fn read_entry(tokens: &[Token]) -> Option<Mailbox> {
     if phrase.iter().any(|t| t.is('@')) && from_tokens(phrase).ok().as_ref() != Some(&address) {
         return None;
     }
-    Some(Mailbox { display: display_name(phrase), address })
+    Some(Mailbox { display: display_name(phrase), written: written(inner, &address), address })
+}
+
+/// The address with the letter case of its author: servers may tell `A@…` from `a@…`, although none is known to
+/// (RFC 5321 section 2.4).
+fn written(tokens: &[Token], address: &Address) -> String {
+    let local = split_at_sign(without_route(tokens)).and_then(|(local, domain)| Some((local_part(local)?, domain)));
+    let Some((local, domain)) = local else { return address.to_string() };
+    let domain = domain_text(domain).filter(|domain| domain.is_ascii()).unwrap_or_else(|| address.domain().to_owned());
+    format!("{}@{}", quoted_local(&local), domain.trim_end_matches('.'))
 }
 
 fn display_name(phrase: &[Token]) -> Option<String> {
@@ -125,6 +140,18 @@ mod tests {
         assert_eq!(addresses("a@c.example (Liste A), B B <b@c.example>"), ["a@c.example", "b@c.example"]);
         assert_eq!(addresses("<@r.example,@s.example:a@c.example>"), ["a@c.example"]);
         assert_eq!(addresses(",, a@c.example,"), ["a@c.example"]);
+    }
+
+    #[test]
+    fn an_address_is_also_known_as_it_was_written() {
+        for (text, written) in [
+            ("Liste A <Liste.A@C.example.>", "Liste.A@C.example"),
+            ("\"Liste A\"@c.example (x)", "\"Liste A\"@c.example"),
+            ("\"liste.A\"@c.example", "liste.A@c.example"),
+            ("<@r.example:A@é.example>", "A@xn--9ca.example"),
+        ] {
+            assert_eq!(mailboxes(text).list[0].written, written);
+        }
     }
 
     #[test]

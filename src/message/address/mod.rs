@@ -88,17 +88,7 @@ impl Address {
 impl fmt::Display for Address {
     /// Writes the address as SMTP takes it: the local part is quoted where it must be.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_dot_atom(&self.local) {
-            return write!(f, "{}@{}", self.local, self.domain);
-        }
-        f.write_str("\"")?;
-        for c in self.local.chars() {
-            if matches!(c, '"' | '\\') {
-                f.write_str("\\")?;
-            }
-            write!(f, "{c}")?;
-        }
-        write!(f, "\"@{}", self.domain)
+        write!(f, "{}@{}", quoted_local(&self.local), self.domain)
     }
 }
 
@@ -107,6 +97,14 @@ impl std::str::FromStr for Address {
     fn from_str(text: &str) -> Result<Self, AddressError> {
         Self::parse(text)
     }
+}
+
+/// A local part as SMTP takes it: quoted where it must be.
+fn quoted_local(local: &str) -> std::borrow::Cow<'_, str> {
+    if is_dot_atom(local) {
+        return local.into();
+    }
+    format!("\"{}\"", local.replace('\\', "\\\\").replace('"', "\\\"")).into()
 }
 
 /// Reads an addr-spec, or a path with a source route (RFC 5322 section 3.4.1, RFC 5321 appendix C).

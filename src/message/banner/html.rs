@@ -45,7 +45,9 @@ pub(super) fn write(text: &Decoded<'_>, words: &Words) -> Result<Option<Written>
     if !text.is_wide() {
         return Ok(Some(Written::Spliced(splices)));
     }
-    let wide = shown.filter_map(|(at, block)| Some(Splice::insert(text.octet_of(*at), text.encode(block)?)));
+    let places: Vec<usize> = splices.iter().map(|splice| splice.range.start).collect();
+    let wide =
+        shown.zip(text.octets_of(&places)).filter_map(|((_, block), at)| Some(Splice::insert(at, text.encode(block)?)));
     Ok(Some(Written::Spliced(wide.collect())))
 }
 

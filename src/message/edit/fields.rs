@@ -38,7 +38,13 @@ pub(super) fn direct_replies(draft: &mut Draft, mailboxes: &[Address]) -> usize 
     let keep_first = !mailboxes.is_empty();
     changed += draft.delete(|place, field| field.is("Reply-To") && !(keep_first && first == Some(place)));
     if keep_first {
-        let list: Vec<String> = mailboxes.iter().map(Address::to_string).collect();
+        // The author's own mailbox is written as the author does.
+        let author = draft.header().from().ok();
+        let written = |mailbox: &Address| match &author {
+            Some(author) if author.address == *mailbox && author.written.is_ascii() => author.written.clone(),
+            _ => mailbox.to_string(),
+        };
+        let list: Vec<String> = mailboxes.iter().map(written).collect();
         draft.set("Reply-To", folded_list(&list, "Reply-To: ".len()));
         changed += 1;
     }
@@ -212,6 +218,8 @@ mod tests {
         assert_eq!((made.as_str(), changed), ("Reply-To: liste-a@c.example\nSubject: x\n", 4));
         let (made, _) = done("Subject: x\n", |draft| direct_replies(draft, &to));
         assert_eq!(made, "Subject: x\nReply-To: liste-a@c.example\n");
+        let (made, _) = done("From: A <LISTE-A@C.example>\n", |draft| direct_replies(draft, &to));
+        assert_eq!(made, "From: A <LISTE-A@C.example>\nReply-To: LISTE-A@C.example\n");
         // The author's own spelling stays when it says the same.
         let own = "Reply-To: Liste A <LISTE-A@C.example>\n";
         assert_eq!(done(own, |draft| direct_replies(draft, &to)).0, own);

@@ -6,13 +6,14 @@
 //! went through one already has no edits.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
 use super::fields;
 use super::outcome::{DECLARATION_FIELD, EditName, EditOutcome, Obstacle, Outcome, WORDS_FIELD};
 use super::{Banner, BannerPlace, Edit, PartRemoval, SignedPolicy};
 use crate::message::address::Address;
 use crate::message::banner::{self, NotAdded, Words};
-use crate::message::headers::{Draft, Field, Header, HeaderEdit, apply, words};
+use crate::message::headers::{Draft, Field, Header, HeaderEdit, apply, edit_value, words};
 use crate::message::mime::{Limits, Tree, parse};
 use crate::message::{subject, surgery, tracking};
 use crate::wording::{self, Language};
@@ -261,33 +262,24 @@ impl Work<'_> {
 
     /// Takes a new message in the place of the present one; what its header says of its content goes into the draft.
     fn replace(&mut self, message: Vec<u8>) {
-        let names = |header: &Header| -> Vec<String> {
-            let mut names: Vec<String> = Vec::new();
-            for field in header.fields().iter().filter(|field| describes_content(field)) {
-                let name = String::from_utf8_lossy(field.name()).into_owned();
-                if !names.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
-                    names.push(name);
-                }
+        let (old, new) = (content_fields(&self.message), content_fields(&message));
+        let differs =
+            |key: &Vec<u8>| old.get(key).map(|known| &known.values) != new.get(key).map(|known| &known.values);
+        // The first field of a name keeps its place when the name stays.
+        let mut kept = HashSet::new();
+        let fields = self.draft.header().fields().iter().enumerate().filter(|(_, field)| describes_content(field));
+        let doomed: HashSet<usize> = fields
+            .map(|(place, field)| (place, key(field)))
+            .filter(|(_, key)| differs(key) && !(new.contains_key(key) && kept.insert(key.clone())))
+            .map(|(place, _)| place)
+            .collect();
+        self.draft.delete(|place, _| doomed.contains(&place));
+        for known in new.iter().filter(|(key, _)| differs(key)).map(|(_, known)| known) {
+            let mut values = known.values.iter().map(|value| edit_value(value));
+            if let Some(value) = values.next() {
+                self.draft.set(&known.name, value);
             }
-            names
-        };
-        let (old, new) = (Header::parse(&self.message), Header::parse(&message));
-        let values = |header: &Header, name: &str| header.all(name).map(|f| f.raw().to_vec()).collect::<Vec<_>>();
-        for name in names(&old).into_iter().filter(|name| new.count(name) == 0) {
-            self.draft.delete(|_, field| field.is(&name));
-        }
-        for name in names(&new) {
-            let wanted = values(&new, &name);
-            if values(&old, &name) == wanted {
-                continue;
-            }
-            let first = self.draft.header().fields().iter().position(|field| field.is(&name));
-            self.draft.delete(|place, field| field.is(&name) && first != Some(place));
-            let mut wanted = wanted.iter().map(|value| crate::message::headers::edit_value(value));
-            if let Some(value) = wanted.next() {
-                self.draft.set(&name, value);
-            }
-            wanted.for_each(|value| self.draft.append(&name, value));
+            values.for_each(|value| self.draft.append(&known.name, value));
         }
         self.tree = Cow::Owned(parse(&message, &Limits::default()));
         self.message = Cow::Owned(message);
@@ -338,6 +330,27 @@ impl Work<'_> {
             self.draft.append(WORDS_FIELD, format!(" {encoded}").into_bytes());
         }
     }
+}
+
+/// The fields of one name that describe the content.
+struct ContentField {
+    name: String,
+    values: Vec<Vec<u8>>,
+}
+
+/// The fields of a message that describe its content, by name in lower case.
+fn content_fields(message: &[u8]) -> BTreeMap<Vec<u8>, ContentField> {
+    let mut fields: BTreeMap<Vec<u8>, ContentField> = BTreeMap::new();
+    for field in Header::parse(message).fields().iter().filter(|field| describes_content(field)) {
+        let name = || String::from_utf8_lossy(field.name()).into_owned();
+        let known = fields.entry(key(field)).or_insert_with(|| ContentField { name: name(), values: Vec::new() });
+        known.values.push(field.raw().to_vec());
+    }
+    fields
+}
+
+fn key(field: &Field) -> Vec<u8> {
+    field.name().to_ascii_lowercase()
 }
 
 fn describes_content(field: &Field) -> bool {

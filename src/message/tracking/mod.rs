@@ -112,10 +112,16 @@ fn in_part(raw: &[u8], tree: &Tree, part: &Part) -> Vec<Tracker> {
         is_apart
     });
     let is_signed = tree.signed_ancestor(part.id).is_some();
-    let place = |range: Range<usize>| {
-        if text.is_wide() { text.octet_of(range.start)..text.octet_of(range.end) } else { range }
-    };
-    found.into_iter().map(|(range, kind)| Tracker { part: part.id, kind, is_signed, range: place(range) }).collect()
+    if text.is_wide() {
+        let bounds: Vec<usize> = found.iter().flat_map(|(range, _)| [range.start, range.end]).collect();
+        let octets = text.octets_of(&bounds);
+        for ((range, _), bounds) in found.iter_mut().zip(octets.chunks_exact(2)) {
+            if let [start, end] = bounds {
+                *range = *start..*end;
+            }
+        }
+    }
+    found.into_iter().map(|(range, kind)| Tracker { part: part.id, kind, is_signed, range }).collect()
 }
 
 #[cfg(test)]
