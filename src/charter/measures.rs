@@ -46,7 +46,7 @@ closed_list! {
         StricterWins = "stricter-wins",
         /// The log is purged when its time is over, and stays verifiable.
         Retention = "retention",
-        /// Every rule states its clause and its purpose.
+        /// Every rule states its clause, and its purpose where the clause does not say it.
         StatedPurpose = "stated-purpose",
         /// Every edit is declared in the message, in words and in a header field.
         DeclaredEdits = "declared-edits",

@@ -122,7 +122,7 @@ closed_list! {
         UnknownSignal = "E058-unknown-signal",
         /// Mend the pack, or leave `[petition]` out to use the one that is part of the program.
         BadPack = "E059-bad-pack",
-        /// The two settings exclude each other: remove one.
+        /// The two settings exclude each other: change one of them.
         Contradiction = "E060-contradiction",
         /// A protected list always asks who writes. Give `[rules]` a `sender` with the clause that reserves the list.
         SenderRuleMissing = "E061-sender-rule-missing",

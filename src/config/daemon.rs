@@ -251,6 +251,7 @@ pub fn build(raw: &RawMain, reader: &mut Reader<'_>) -> Daemon {
         let message = format!("metrics would be served on {}", address.get_ref());
         reader.problem(Code::NotLoopback, address.span(), message, "not a loopback address");
     }
+    contradictions(raw, reader);
     let names = |raw: &[Spanned<Domain>]| raw.iter().map(|d| d.get_ref().0.clone()).collect::<Vec<_>>();
     let domains = names(&raw.domains);
     let log = raw.log.as_ref();
@@ -288,6 +289,29 @@ pub fn build(raw: &RawMain, reader: &mut Reader<'_>) -> Daemon {
             program: path_or(raw.submission.as_ref().map(|s| &s.program), "/usr/sbin/sendmail"),
             sender: raw.submission.as_ref().and_then(|s| s.sender.as_ref()).map(|a| a.get_ref().clone()),
         },
+    }
+}
+
+/// Limits that would make each other meaningless.
+fn contradictions(raw: &RawMain, reader: &mut Reader<'_>) {
+    let found = limits(raw.limits.as_ref());
+    let dns_timeout = dns(raw.dns.as_ref()).timeout;
+    let mut contradiction = |at: Option<std::ops::Range<usize>>, message: &str, label: &str| {
+        reader.problem(Code::Contradiction, at.unwrap_or(0..0), message, label);
+    };
+    let limits = raw.limits.as_ref();
+    if found.memory_bytes_max < found.body_bytes_max.saturating_add(found.header_bytes_max) {
+        let at = limits.map(|limits| limits.memory.span());
+        contradiction(at, "the memory does not hold one message of the largest size", "less than `body` and `header`");
+    }
+    if found.header_field_bytes_max > found.header_bytes_max {
+        let at = limits.map(|limits| limits.header_field.span());
+        contradiction(at, "one header field may be larger than all of them together", "more than `header`");
+    }
+    if dns_timeout >= found.callback_deadline {
+        let at = raw.dns.as_ref().map(|dns| dns.timeout.span());
+        let label = "not less than `callback_deadline`";
+        contradiction(at, "a lookup may take longer than the step of the protocol that waits for it", label);
     }
 }
 

@@ -39,7 +39,7 @@ pub fn rules(rules: &Rules, list: Option<&List>) -> Vec<RuleWords> {
         Identity identity identity;
         Reply reply |()| "answers to list mail that come back to the list are refused".to_owned();
         Stop flood |rule| flood(*rule);
-        Recipients recipients recipients;
+        Recipients recipients |rule| recipients(rule, list.is_some());
         Size size size;
         Quota quotas quota;
         Structure structure structure;
@@ -161,12 +161,17 @@ fn identity(rule: &IdentityRule) -> String {
     format!("mail is {} when {} disagree", fate(rule.action), names.join(", "))
 }
 
-fn recipients(rule: &RecipientsRule) -> String {
+fn recipients(rule: &RecipientsRule, on_list: bool) -> String {
     let mut says = Vec::new();
     says.extend(rule.per_message_max.map(|max| format!("at most {max} in one message")));
     says.extend(rule.per_span.map(|(max, per)| format!("at most {max} {} for each sender", span(per))));
-    says.extend(rule.hidden.then(|| "none but the list in To and Cc".to_owned()));
-    says.push("nobody else beside the list".to_owned());
+    if on_list {
+        says.extend(rule.hidden.then_some("none but the list in To and Cc".to_owned()));
+        says.push("nobody else beside the list".to_owned());
+    } else {
+        says.extend(rule.hidden.then_some("none in To and Cc".to_owned()));
+        says.push("senders of the register are not limited".to_owned());
+    }
     format!("recipients: {}", says.join(", "))
 }
 
