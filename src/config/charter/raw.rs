@@ -442,7 +442,7 @@ raw_rule! {
         messages: required Spanned<Count>,
         /// Within this time.
         within: required Spanned<Lasting>,
-        /// Whose messages are counted, and who is stopped.
+        /// Whose messages are counted, and who is stopped; each `sender` when left out.
         of: optional Spanned<FloodSubject>,
     }
 }
