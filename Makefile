@@ -63,8 +63,14 @@ bench:
 eval:
 	$(CARGO) run --release --example eval -- $(EVAL_ARGS)
 
+# The units name /usr/bin; they are installed with the prefix that the program really has.
 install: build
 	install -D -m 755 target/release/charter-milter $(DESTDIR)$(PREFIX)/bin/charter-milter
-	install -d -m 755 $(DESTDIR)$(PREFIX)/share/doc/charter-milter/charters
+	install -d -m 755 $(DESTDIR)$(PREFIX)/share/doc/charter-milter/charters $(DESTDIR)$(PREFIX)/lib/systemd/system \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 README.md conf/charter-milter.toml $(DESTDIR)$(PREFIX)/share/doc/charter-milter/
 	install -m 644 conf/charters/*.toml $(DESTDIR)$(PREFIX)/share/doc/charter-milter/charters/
+	for unit in systemd/*.service systemd/*.socket systemd/*.timer; do \
+		sed 's,/usr/bin/,$(PREFIX)/bin/,' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit#systemd/} || exit 1; done
+	target/release/charter-milter manual $(DESTDIR)$(PREFIX)/share/man/man1
+	target/release/charter-milter completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/charter-milter

@@ -6,9 +6,11 @@ pub mod check;
 mod clock;
 pub mod doctor;
 mod explain;
+mod generate;
 pub mod held;
 pub mod log;
 mod mail_server;
+mod notice;
 pub mod postsuper_helper;
 pub mod release;
 mod serve;
@@ -18,7 +20,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::DEFAULT_PATH as CONFIG_FILE;
 use clock::now;
@@ -53,12 +55,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the daemon.
+    /// Run the daemon
     Serve(serve::Args),
     Check(check::Args),
-    /// Show what the charters say of a message.
+    /// Show what the charters say of a message
     Explain(explain::Args),
-    /// The decision log: verify, prove, report, purge.
+    /// The decision log: verify, prove, report, purge
     Log(log::Args),
     /// Look for what stands in the way: mail server, sockets, rights, clock
     Doctor(doctor::Args),
@@ -73,6 +75,13 @@ enum Command {
     Stop(stop::Args),
     /// Lift a stop
     Resume(stop::ResumeArgs),
+    /// Write the information notice for members
+    Notice(notice::Args),
+    /// Write completions for a shell to standard output
+    Completions(generate::CompletionsArgs),
+    /// Write the manual pages to a directory
+    #[command(hide = true)]
+    Manual(generate::ManualArgs),
 }
 
 /// Parses the arguments and runs the subcommand they name.
@@ -89,6 +98,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::PostsuperHelper(args) => postsuper_helper::run(args).into(),
             Command::Stop(args) => stop::run(&args).into(),
             Command::Resume(args) => stop::resume(&args).into(),
+            Command::Notice(args) => notice::run(&args).into(),
+            Command::Completions(args) => generate::completions(&args, Cli::command()).into(),
+            Command::Manual(args) => generate::manual(&args, Cli::command()).into(),
         },
         Err(error) => {
             // Help and version are answers, not errors: clap knows which stream each belongs on.

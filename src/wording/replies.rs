@@ -116,7 +116,6 @@ pub fn codes(reason: ReasonCode) -> (&'static str, &'static str) {
         R::TooLarge => ("552", "5.3.4"),
         R::OverLimit | R::FromMissing | R::FromSeveral | R::FromUnreadable | R::StructureAmbiguous => ("554", "5.6.0"),
         R::RecipientsTooMany => ("550", "5.5.3"),
-        R::RecipientsShown => ("550", "5.7.1"),
         R::ProofUnavailable => ("451", "4.7.5"),
         R::Flood => ("451", "4.7.1"),
         R::OverBudget
@@ -126,7 +125,8 @@ pub fn codes(reason: ReasonCode) -> (&'static str, &'static str) {
         | R::Undecided
         | R::DeadlinePassed
         | R::InternalFault => ("451", "4.3.0"),
-        R::Stopped
+        R::RecipientsShown
+        | R::Stopped
         | R::PeriodNotOpen
         | R::PeriodClosed
         | R::DeliveryImpossible

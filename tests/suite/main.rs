@@ -26,6 +26,7 @@ mod log_journal;
 mod log_verifier;
 mod mta;
 mod mta_fixtures;
+mod notice;
 mod petition_corpus;
 mod stop;
 mod systemd;
