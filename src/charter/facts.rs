@@ -12,6 +12,7 @@ use crate::message::address::Address;
 use crate::message::attachments::{self, Attachment};
 use crate::message::headers::{self, FromDefect, Header};
 use crate::message::mime::Tree;
+use crate::message::receipts;
 use crate::message::subject;
 use crate::message::text::{self, Kind, Reading, Source};
 use crate::message::tracking::{self, Tracker};
@@ -79,6 +80,12 @@ impl<'a> Content<'a> {
         let mut visible = self.header.addresses("To");
         visible.extend(self.header.addresses("Cc"));
         visible
+    }
+
+    /// Whether an S/MIME signature asks for a signed receipt (RFC 2634). Signatures are decoded, texts are not.
+    #[must_use]
+    pub fn asks_signed_receipt(&self) -> bool {
+        receipts::has_signed_request(self.raw, self.tree)
     }
 
     /// What reports on the readers of the message (pm:5.b).

@@ -5,10 +5,12 @@
 use super::decision::{Answer, Case};
 use super::facts::Content;
 use super::rules::{BannerRule, DisclaimerRule, ListHeadersRule, ReceiptsRule, ReplyToRule, SubjectRule};
+use super::traffic::mark;
 use super::verdict::{Effect, Evidence, ReasonCode};
 use crate::message::edit::{Banner, BannerPlace, Edit, ListHeaders, SignedPolicy};
 
-/// Rule `receipts` (cnrs:III.e, drancy:III.4.b): header fields and RCPT `NOTIFY=SUCCESS` (RFC 3461).
+/// Rule `receipts` (cnrs:III.e, drancy:III.4.b): header fields, RCPT `NOTIFY=SUCCESS` (RFC 3461), and requests inside an
+/// S/MIME signature (RFC 2634).
 pub(super) fn receipts(case: &Case<'_>, rule: ReceiptsRule) -> Answer {
     let Some(content) = case.content else { return Answer::miss() };
     let notify = case.envelope.recipients.iter().flat_map(|recipient| &recipient.parameters).any(|parameter| {
@@ -16,7 +18,8 @@ pub(super) fn receipts(case: &Case<'_>, rule: ReceiptsRule) -> Answer {
             && parameter.to_ascii_uppercase().contains("SUCCESS")
     });
     let mut fields = content.receipt_fields.clone();
-    if fields.is_empty() && !notify {
+    let signed = content.asks_signed_receipt();
+    if fields.is_empty() && !notify && !signed {
         return Answer::miss();
     }
     let mut edits = Vec::new();
@@ -26,6 +29,11 @@ pub(super) fn receipts(case: &Case<'_>, rule: ReceiptsRule) -> Answer {
     if notify {
         edits.push(Edit::NeutraliseNotify);
         fields.push("NOTIFY=SUCCESS".to_owned());
+    }
+    if signed {
+        // It cannot be taken out without breaking the signature: the message is marked.
+        edits.push(mark(ReasonCode::ReceiptRequested));
+        fields.push("receiptRequest".to_owned());
     }
     let evidence = Evidence::Fields(fields);
     match rule {

@@ -455,6 +455,27 @@ fn receipts_are_removed_from_header_and_envelope() {
 }
 
 #[test]
+fn a_receipt_request_inside_a_signature_is_marked_for_it_cannot_be_removed() {
+    // id-aa-receiptRequest (RFC 2634 section 2.7) in what begins like a CMS structure.
+    let signature = |attribute: &str| {
+        Arrival::fine().with(|arrival| {
+            arrival.header.push_str(
+                "MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b; micalg=sha-256;\r\n \
+                 protocol=\"application/pkcs7-signature\"\r\n",
+            );
+            arrival.body = format!(
+                "--b\r\nContent-Type: text/plain\r\n\r\nVotez.\r\n--b\r\nContent-Type: application/pkcs7-signature; \
+                 name=smime.p7s\r\nContent-Transfer-Encoding: base64\r\n\r\n{attribute}\r\n--b--\r\n"
+            );
+        })
+    };
+    let result = String::from_utf8(signature("MIAGCyqGSIb3DQEJEAIB").passes().result().unwrap()).unwrap();
+    assert!(result.contains("X-Charter-Finding: receipt-requested\r\n"), "{result}");
+    let result = String::from_utf8(signature("MIAGCSqGSIb3DQEHAg==").passes().result().unwrap()).unwrap();
+    assert!(!result.contains("X-Charter-Finding"), "{result}");
+}
+
+#[test]
 fn general_rules_bind_everybody_in_the_organisation() {
     let general = "[general]\nexempt_networks = [\"192.0.2.0/24\"]\n[general.rules]\n\
                    identity = { action = \"reject\", envelope = true, login = false, clause = \"t:more\" }\n\
