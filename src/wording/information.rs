@@ -1,6 +1,7 @@
 //! The information notice for members (cnrs:IV, pm:8): what happens to mail to a list, why, and what is kept of it, in
 //! the words of the configuration in force.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::Language;
@@ -25,9 +26,12 @@ pub fn notice(charter: &Charter, kept_days: u64) -> Notice {
         say("Qui écrit, à quelles listes, et quand", "Who writes, to which lists, and when"),
         charter.lists.iter().map(|list| list_line(charter, list, french)).chain(times(charter, french)).collect(),
     )];
-    let rules =
-        charter.lists.first().map(|list| &list.rules).or(charter.general.as_ref().map(|general| &general.rules));
-    let checks: Vec<String> = rules.map(|rules| checks(rules, charter.inspection, french)).unwrap_or_default();
+    let of_lists = charter.lists.iter().map(|list| &list.rules);
+    let rules = of_lists.chain(charter.general.iter().map(|general| &general.rules));
+    // What holds for several lists is said once.
+    let mut said = HashSet::new();
+    let checks = rules.flat_map(|rules| checks(rules, charter.inspection, french));
+    let checks: Vec<String> = checks.filter(|check| said.insert(check.clone())).collect();
     if !checks.is_empty() {
         sections.push((
             say(
