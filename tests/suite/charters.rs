@@ -280,3 +280,52 @@ fn paris_nanterre_2024_the_senders_narrow_at_a_date() {
     assert_eq!(charter.senders[1].period, Some(period));
     assert_eq!(charter.senders[0].period, None);
 }
+
+#[test]
+fn a_list_replaces_single_rules_and_switches_others_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("charter.toml");
+    let text = std::fs::read_to_string("tests/config/101-clause-not-enforced/charter.toml").unwrap();
+    let own = "[list.rules]\nsize = { max = \"1 MB\", clause = \"essai:1\" }\npetition = false\n\n[[sender]]";
+    let base = "[rules]\nsize = { max = \"100 kB\", clause = \"essai:1\" }\n\
+                petition = { clause = \"essai:1\" }\nreceipts = { action = \"remove\", clause = \"essai:1\" }\n";
+    let text = text.replacen("[[sender]]", own, 1).replacen("[rules]\n", base, 1);
+    std::fs::write(&path, text).unwrap();
+    let rules = load(&path).charters[0].lists[0].rules.clone();
+    assert_eq!(rules.size.unwrap().settings.limits[0].bytes_max, 1_000_000);
+    assert!(rules.petition.is_none());
+    assert_eq!(rules.receipts.unwrap().settings, ReceiptsRule::Remove);
+}
+
+#[test]
+fn a_monitored_charter_enforces_nothing_and_a_monitored_rule_only_itself() {
+    use charter_milter::charter::Mode;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("charter.toml");
+    let text = std::fs::read_to_string("tests/config/107-mode-without-effect/charter.toml").unwrap();
+    std::fs::write(&path, &text).unwrap();
+    let charter = load(&path).charters[0].clone();
+    assert_eq!(charter.mode, Mode::Monitor);
+    assert!(charter.quoted_clauses().iter().all(|quoted| !quoted.enforced));
+    let text = text.replace("mode     = \"monitor\"\n", "").replace("mode = \"enforce\"", "mode = \"monitor\"");
+    std::fs::write(&path, text).unwrap();
+    let charter = load(&path).charters[0].clone();
+    assert_eq!(charter.lists[0].rules.sender.as_ref().unwrap().mode, Mode::Monitor);
+    assert_eq!(charter.period.as_ref().unwrap().mode, Mode::Enforce);
+}
+
+#[test]
+fn a_shared_charter_may_name_another_s_list_and_both_apply() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string("tests/config/043-overlapping-lists-of-two/a.toml").unwrap();
+    let shared = text.replacen("id       = \"essai\"", "id = \"national\"\nshared = true", 1);
+    let paths = [("local.toml", &text), ("national.toml", &shared)].map(|(name, text)| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    });
+    let config = Config::load_charters(&paths).unwrap_or_else(|report| panic!("{report}"));
+    let reached = config.reached("<Membres+x@listes.example>").unwrap();
+    let ids: BTreeSet<_> = reached.iter().map(|(charter, _)| charter.id.as_str()).collect();
+    assert_eq!(ids, BTreeSet::from(["essai", "national"]));
+}
