@@ -5,6 +5,7 @@
 
 CARGO     ?= cargo
 PREFIX    ?= /usr/local
+DOC       := $(PREFIX)/share/doc/charter-milter
 TOOLS     := target/tools
 CARGO_DENY_VERSION := 0.20.2
 
@@ -15,7 +16,7 @@ export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER := $(SUDO)
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := $(SUDO)
 endif
 
-.PHONY: help run build test check fmt clippy deny bench eval fuzz doc install
+.PHONY: help run build test check fmt clippy deny bench eval install
 
 help:
 	@echo 'make run      a private Postfix with charter-milter in front, on loopback, and some telling messages'
@@ -25,8 +26,7 @@ help:
 	@echo 'make check    formatting, lints, licences and sources of the dependencies'
 	@echo 'make bench    speed and memory, beside a milter that does nothing'
 	@echo 'make eval     how well petitions and copies are recognised, on the corpus'
-	@echo 'make fuzz     hostile input, for FUZZ_SECONDS a target (60)'
-	@echo 'make install  program, example configuration, units and manual pages under PREFIX ($(PREFIX))'
+	@echo 'make install  program, units, documentation and example configuration under PREFIX ($(PREFIX))'
 
 run:
 	tests/install-packages mta
@@ -66,11 +66,12 @@ eval:
 # The units name /usr/bin; they are installed with the prefix that the program really has.
 install: build
 	install -D -m 755 target/release/charter-milter $(DESTDIR)$(PREFIX)/bin/charter-milter
-	install -d -m 755 $(DESTDIR)$(PREFIX)/share/doc/charter-milter/charters $(DESTDIR)$(PREFIX)/lib/systemd/system \
+	install -d -m 755 $(DESTDIR)$(DOC)/charters $(DESTDIR)$(PREFIX)/lib/systemd/system/charter-milter.service.d \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	install -m 644 README.md conf/charter-milter.toml $(DESTDIR)$(PREFIX)/share/doc/charter-milter/
-	install -m 644 conf/charters/*.toml $(DESTDIR)$(PREFIX)/share/doc/charter-milter/charters/
+	install -m 644 README.md docs/*.md conf/charter-milter.toml $(DESTDIR)$(DOC)/
+	install -m 644 conf/charters/*.toml $(DESTDIR)$(DOC)/charters/
 	for unit in systemd/*.service systemd/*.socket systemd/*.timer; do \
 		sed 's,/usr/bin/,$(PREFIX)/bin/,' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit#systemd/} || exit 1; done
+	install -m 644 systemd/charter-milter.service.d/* $(DESTDIR)$(PREFIX)/lib/systemd/system/charter-milter.service.d/
 	target/release/charter-milter manual $(DESTDIR)$(PREFIX)/share/man/man1
 	target/release/charter-milter completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/charter-milter

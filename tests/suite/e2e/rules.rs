@@ -258,3 +258,26 @@ fn near_copies_in_number_are_refused() {
         &from_a(list).body("Un tout autre texte, qui ne ressemble en rien aux précédents, sur les congés d'été.\r\n"),
     );
 }
+
+#[test]
+fn a_list_may_ask_that_other_recipients_are_hidden() {
+    let world = World::shared();
+    let shown = from_a("collectif@listes.example").header("Cc", "ami@voisin.example");
+    let outcome = world.postfix.send(&shown);
+    assert_eq!(outcome.last().code, 550, "{outcome:?}");
+    assert!(outcome.last().text().contains("[t:recipients]"), "{outcome:?}");
+}
+
+#[test]
+fn a_tracking_pixel_is_refused() {
+    let world = World::shared();
+    let list = "sans-traceurs@listes.example";
+    let html = |image: &str| {
+        from_a(list)
+            .header("Content-Type", "text/html; charset=utf-8")
+            .body(format!("<html><body><p>Bonjour</p>{image}</body></html>\r\n"))
+    };
+    let pixel = html(r#"<img src="https://stats.example/ouvert.gif?id=42" width="1" height="1" alt="">"#);
+    world.refused(&pixel, 550, "tracker", "t:tracking");
+    world.delivered(&html(""));
+}
