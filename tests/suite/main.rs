@@ -28,5 +28,6 @@ mod mta;
 mod mta_fixtures;
 mod notice;
 mod petition_corpus;
+mod properties;
 mod stop;
 mod systemd;
