@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-use super::Exit;
+use super::{Exit, clock};
 use crate::charter::{Charter, Sender, calendar};
 use crate::config::Config;
 use crate::decision_log::operator::operator_record;
@@ -123,7 +123,7 @@ impl Problem {
 /// Runs `stop`.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let now = clock();
+    let now = clock::now();
     report(Office::open(&args.config).and_then(|office| match &args.command {
         StopCommand::Add(add) => office.add(add, now),
         StopCommand::List(list) => office.list(list, now),
@@ -133,12 +133,7 @@ pub fn run(args: &Args) -> Exit {
 /// Runs `resume`.
 #[must_use]
 pub fn resume(args: &ResumeArgs) -> Exit {
-    report(Office::open(&args.config).and_then(|office| office.resume(args, clock())))
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the command line: the clock is read here and handed down")]
-fn clock() -> Timestamp {
-    Timestamp::now()
+    report(Office::open(&args.config).and_then(|office| office.resume(args, clock::now())))
 }
 
 fn report(result: Result<Exit, Problem>) -> Exit {
@@ -359,11 +354,16 @@ impl Office {
         append(journal, now, Event::Stop(record))
     }
 
-    /// The pseudonym under which decisions name the sender.
+    /// The pseudonym under which decisions name the sender: its key goes by the period of the list written to, and of
+    /// several the first speaks for all.
     fn pseudonym(&self, charter: &Charter, mailbox: &Address, now: Timestamp) -> Result<String, Problem> {
         let pseudonyms = Pseudonymizer::open(self.config.daemon.state.log()).map_err(Problem::new)?;
         let today = charter.time_zone.to_datetime(now).date();
-        let period = KeyPeriod::of(&charter.id, charter.period.as_ref().map(|rule| rule.period), today);
+        let owner = charter.senders.iter().find(|sender| owns(sender, mailbox));
+        let address = owner.and_then(|sender| sender.lists.first());
+        let list = charter.lists.iter().find(|list| Some(&list.address) == address);
+        let rule = list.and_then(|list| list.period.as_ref()).or(charter.period.as_ref());
+        let period = KeyPeriod::of(&charter.id, rule.map(|rule| rule.period), today);
         pseudonyms.pseudonym(&period, &mailbox.to_string()).map_err(Problem::new)
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use charter_milter::decision_log::{Journal, Options, Role};
+use charter_milter::decision_log::{Journal, KeyPeriod, Options, Pseudonymizer, Role};
 use charter_milter::store::sqlite::Sqlite;
 use charter_milter::store::{StopSubject, Stops as _};
 use jiff::Timestamp;
@@ -185,6 +185,11 @@ fn the_log_says_who_what_why_and_names_no_person() {
     ] {
         assert!(log.contains(expected), "{expected} is not in {log}");
     }
+    // The same pseudonym as in decisions about this sender's mail.
+    let today = now().to_zoned(jiff::tz::TimeZone::get("Europe/Paris").unwrap()).date();
+    let pseudonyms = Pseudonymizer::open(gateway.log()).unwrap();
+    let name = pseudonyms.pseudonym(&KeyPeriod::of("first", None, today), "a-first@union.example").unwrap();
+    assert_eq!(log.matches(&format!("\"sender\":\"{name}\"")).count(), 2, "{name} {log}");
     assert!(!log.contains("union.example") && !log.contains("Union A"), "{log}");
 }
 
