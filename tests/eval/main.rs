@@ -1,6 +1,6 @@
 //! `make eval`: how well petitions, chain letters and near copies are told from what only looks like them.
 //!
-//! `--half development|test` limits it to one half; `--signals NAME` prints what was found in one message.
+//! `--half development|test` limits it to one half; `--pack FILE` weighs another pack; `--signals NAME` prints what was found in one message.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -18,7 +18,11 @@ use corpus::Case;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let value = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1).cloned();
-    let pack = Pack::embedded().expect("the embedded pack is valid");
+    let pack = match value("--pack") {
+        Some(path) => Pack::parse(&path, &std::fs::read_to_string(&path).expect("a readable pack")),
+        None => Pack::embedded(),
+    };
+    let pack = pack.unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
     let cases = corpus::load();
     if let Some(name) = value("--signals") {
         for case in cases.iter().filter(|case| case.name.starts_with(&name)) {
