@@ -147,7 +147,7 @@ proptest::proptest! {
             let line_end = text.iter().skip(at).position(|c| *c == '\n').map_or(text.len(), |n| at + n + 1);
             match kind {
                 0 => drop(text.splice(at..line_end, replacement.chars()).collect::<Vec<_>>()),
-                1 => drop(text.splice(at..at + 1, replacement.chars()).collect::<Vec<_>>()),
+                1 => drop(text.splice(at..=at, replacement.chars()).collect::<Vec<_>>()),
                 2 => {
                     let again: Vec<_> = text.get(at..line_end).unwrap().to_vec();
                     drop(text.splice(at..at, again).collect::<Vec<_>>());
