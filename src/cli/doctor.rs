@@ -129,11 +129,8 @@ pub fn run(args: &Args) -> Exit {
     };
     findings.extend(here::examine(&config, clock::now()));
     findings.sort_by_key(|finding| (finding.level, finding.check));
-    if args.json {
-        print_json(&findings)
-    } else {
-        print_table(&findings)
-    }
+    let print = if args.json { print_json } else { print_table };
+    print(&findings);
     if findings.iter().any(|finding| finding.level == Level::Fault) { Exit::Found } else { Exit::Fine }
 }
 

@@ -153,7 +153,12 @@ pub const FIELDS: &[Field] = &[
     must("gone", "list", "text", "The list's main address."),
     may("gone", "sender", "text", "Pseudonym of the sender."),
     may("gone", "decision", "integer", "Index of the decision that held it."),
-    must("gone", "reason", "text", "What is known: `vanished`, `changed`, `delivered-by-other`…"),
+    must(
+        "gone",
+        "reason",
+        "text",
+        "What is known: `left-queue` after a release, `never-queued`; anomalies are `vanished`, `changed`, `released-by-other`.",
+    ),
     must("cancel", "queue_id", "text", "The queue id."),
     must("cancel", "charter", "text", "The charter's id."),
     must("cancel", "list", "text", "The list's main address."),

@@ -26,7 +26,7 @@ closed_list! {
         Draw = "draw",
         /// A held message was let go.
         Release = "release",
-        /// A held message is no longer in the queue, and this gateway did not let it go.
+        /// A held message is no longer in the queue: it left after a release, or nobody here let it go.
         Gone = "gone",
         /// A held message was returned or removed by order.
         Cancel = "cancel",
@@ -343,6 +343,12 @@ pub struct ReleaseRecord {
     pub reason: String,
 }
 
+/// The reason in a [`GoneRecord`] of a message that was let go and has left the queue; every other reason is an anomaly,
+/// except [`NEVER_QUEUED`].
+pub const LEFT_QUEUE: &str = "left-queue";
+/// The reason in a [`GoneRecord`] of a message that the mail server did not take after all; its sender was told so.
+pub const NEVER_QUEUED: &str = "never-queued";
+
 /// A held message is no longer in the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -359,8 +365,16 @@ pub struct GoneRecord {
     /// Index of the decision that held it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<u64>,
-    /// What is known: `vanished`, `changed`, `delivered-by-other`…
+    /// What is known: `left-queue` after a release, `never-queued`; anomalies are `vanished`, `changed`, `released-by-other`.
     pub reason: String,
+}
+
+impl GoneRecord {
+    /// Whether the message is missing for no reason that this gateway knows.
+    #[must_use]
+    pub fn is_anomaly(&self) -> bool {
+        self.reason != LEFT_QUEUE && self.reason != NEVER_QUEUED
+    }
 }
 
 /// A held message was returned or removed by order.

@@ -11,7 +11,7 @@ use super::ledger::FixedSeed;
 use super::plan::{Missing, Overdue};
 use crate::charter::rules::closed_list;
 use crate::decision_log::reader::{ReadError, last_checkpoint_before};
-use crate::decision_log::record::{CancelRecord, DrawRecord, GoneRecord, ReleaseRecord, SeenInQueueRecord};
+use crate::decision_log::record::{CancelRecord, DrawRecord, GoneRecord, LEFT_QUEUE, ReleaseRecord, SeenInQueueRecord};
 use crate::decision_log::{Event, Journal, JournalError, Record};
 
 closed_list! {
@@ -126,12 +126,9 @@ pub fn gone(entry: &Entry, missing: Option<Missing>) -> Event {
         list: held.list.clone(),
         sender: Some(held.sender.clone()),
         decision: decision(entry),
-        reason: missing.map_or(LEFT, Missing::as_str).to_owned(),
+        reason: missing.map_or(LEFT_QUEUE, Missing::as_str).to_owned(),
     })
 }
-
-/// The reason in a `gone` record of a message that was let go here and has left the queue.
-pub const LEFT: &str = "left-queue";
 
 /// The record of a message that is not delivered.
 #[must_use]
@@ -151,4 +148,19 @@ pub fn cancel(entry: &Entry, why: Overdue, reference: Option<&str>) -> Event {
 /// The index of the record that held the message: the number at the head of its reference.
 fn decision(entry: &Entry) -> Option<u64> {
     entry.held.reference.split('-').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision_log::record::NEVER_QUEUED;
+
+    #[test]
+    fn the_log_knows_which_of_our_reasons_are_anomalies() {
+        let is_anomaly = |reason: &str| GoneRecord { reason: reason.to_owned(), ..GoneRecord::default() }.is_anomaly();
+        assert_eq!(Missing::NeverQueued.as_str(), NEVER_QUEUED);
+        assert!(!is_anomaly(LEFT_QUEUE));
+        let anomalies: Vec<_> = Missing::ALL.iter().filter(|why| is_anomaly(why.as_str())).collect();
+        assert_eq!(anomalies, [&Missing::Vanished, &Missing::ReleasedByOther, &Missing::Changed]);
+    }
 }

@@ -50,18 +50,12 @@ fn french(why: Overdue, returned: &Returned<'_>) -> String {
         Overdue::Suspended => "une suspension était en vigueur jusqu'à ce qu'il soit trop tard pour le distribuer",
         Overdue::Order => "son envoi a été annulé par décision de l'organisme",
     };
-    let mut text = format!(
+    let order = returned.order.map_or_else(String::new, |order| format!("Décision : {order}\n"));
+    let contest = returned.contest.map_or_else(String::new, |contest| format!("Contestation : {contest}\n"));
+    format!(
         "Votre message du {arrived} à la liste « {list} » n'a été distribué à personne :\n{reason}.\n\n\
-         Charte appliquée : {charter}\nRéférence : {reference}\n"
-    );
-    if let Some(order) = returned.order {
-        text.push_str(&format!("Décision : {order}\n"));
-    }
-    if let Some(contest) = returned.contest {
-        text.push_str(&format!("Contestation : {contest}\n"));
-    }
-    text.push_str("\nIl vous est rendu ci-joint.\n");
-    text
+         Charte appliquée : {charter}\nRéférence : {reference}\n{order}{contest}\nIl vous est rendu ci-joint.\n"
+    )
 }
 
 fn english(why: Overdue, returned: &Returned<'_>) -> String {
@@ -72,18 +66,12 @@ fn english(why: Overdue, returned: &Returned<'_>) -> String {
         Overdue::Suspended => "a suspension was in force until it was too late to deliver it",
         Overdue::Order => "its delivery was cancelled by decision of the organisation",
     };
-    let mut text = format!(
+    let order = returned.order.map_or_else(String::new, |order| format!("Decision: {order}\n"));
+    let contest = returned.contest.map_or_else(String::new, |contest| format!("To contest it: {contest}\n"));
+    format!(
         "Your message of {arrived} to the list \"{list}\" was delivered to nobody:\n{reason}.\n\n\
-         Charter applied: {charter}\nReference: {reference}\n"
-    );
-    if let Some(order) = returned.order {
-        text.push_str(&format!("Decision: {order}\n"));
-    }
-    if let Some(contest) = returned.contest {
-        text.push_str(&format!("To contest it: {contest}\n"));
-    }
-    text.push_str("\nIt is returned to you herewith.\n");
-    text
+         Charter applied: {charter}\nReference: {reference}\n{order}{contest}\nIt is returned to you herewith.\n"
+    )
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ fn log(directory: &Path, now: Timestamp) -> Vec<Finding> {
                 format!("the last checkpoint is of {}", checkpoint.time),
                 "the daemon signs one every hour; silence longer than that is what auditors are told to ask about",
                 "start the daemon, or look why it does not sign",
-            ))
+            ));
         }
         Ok(Some(_)) => findings.push(Finding::fine(Check::Clock, "the clock is not behind the log")),
         Ok(None) => {}

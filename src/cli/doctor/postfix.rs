@@ -232,7 +232,7 @@ fn lists(view: &View, listeners: &[Listener]) -> Vec<Finding> {
         }
         findings.push(Finding::fine(check, format!("{parameter} names this filter")));
         findings.push(order(parameter, &entries, &ours, listeners));
-        findings.extend(ours.iter().filter_map(|(_, milter, _)| default_action(view, parameter, milter)));
+        findings.extend(ours.iter().map(|(_, milter, _)| default_action(view, parameter, milter)));
     }
     findings
 }
@@ -266,11 +266,11 @@ fn order(parameter: &str, entries: &[Milter], ours: &[(usize, &Milter, &Listener
     }
 }
 
-fn default_action(view: &View, parameter: &str, milter: &Milter) -> Option<Finding> {
+fn default_action(view: &View, parameter: &str, milter: &Milter) -> Finding {
     let action = milter.default_action.as_deref().unwrap_or_else(|| view.get("milter_default_action"));
     let what = format!("{parameter}: the default action is {action}");
     let fix = "postconf -e milter_default_action=tempfail";
-    Some(match action {
+    match action {
         "tempfail" => Finding::fine(Check::DefaultAction, what),
         // Both refuse for the moment; shutdown also closes the client's connection.
         "shutdown" => Finding::advice(Check::DefaultAction, what, "the client is cut off without a clear answer", fix),
@@ -286,7 +286,7 @@ fn default_action(view: &View, parameter: &str, milter: &Milter) -> Option<Findi
             "mail is refused for good or held for ever while the filter is down",
             fix,
         ),
-    })
+    }
 }
 
 fn protocol(view: &View) -> Finding {

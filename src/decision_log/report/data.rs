@@ -307,7 +307,9 @@ impl<'a> Count<'a> {
             Event::Cancel(cancel) if self.wants(&cancel.charter) => {
                 self.charter(&cancel.charter).report.cancelled += 1;
             }
-            Event::Gone(gone) if self.wants(&gone.charter) => self.charter(&gone.charter).report.gone += 1,
+            Event::Gone(gone) if self.wants(&gone.charter) && gone.is_anomaly() => {
+                self.charter(&gone.charter).report.gone += 1;
+            }
             Event::Stop(stop) => self.stop(record.at, stop),
             Event::Config(config) => self.config(record.at, early, config),
             Event::Clock(_) => self.report.clock_jumps += 1,

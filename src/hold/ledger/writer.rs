@@ -135,3 +135,28 @@ fn duplicate(error: &LedgerError) -> LedgerError {
         _ => LedgerError::Broken,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::held;
+    use super::*;
+    use rusqlite::ffi;
+
+    #[test]
+    fn a_failing_disk_is_told_from_a_full_one() {
+        let failure = |code| is_disk_failure(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        assert!(failure(ffi::SQLITE_IOERR) && failure(ffi::SQLITE_CORRUPT) && failure(ffi::SQLITE_IOERR_FSYNC));
+        assert!(!failure(ffi::SQLITE_FULL) && !failure(ffi::SQLITE_BUSY) && !failure(ffi::SQLITE_CONSTRAINT));
+    }
+
+    #[test]
+    fn after_a_failed_write_nothing_is_entered_until_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("ledger.sqlite");
+        let mut ledger = Ledger::open(&file).unwrap();
+        let (answer, answered) = oneshot::channel();
+        commit(&mut ledger, &mut true, vec![Request::Enter(Box::new(held("3F2A41C2B", "p1")), answer)]);
+        assert!(matches!(answered.blocking_recv().unwrap(), Err(LedgerError::Broken)));
+        assert_eq!(Ledger::open(&file).unwrap().all_entries().unwrap(), []);
+    }
+}
