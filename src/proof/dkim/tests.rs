@@ -54,8 +54,13 @@ impl Dns {
         Self { address, asked }
     }
 
+    /// Patient, so that a busy machine does not look like a silent server.
     fn verifier(&self) -> Verifier {
-        Verifier::new(&[self.address], Duration::from_millis(400)).unwrap()
+        Verifier::new(&[self.address], Duration::from_secs(20)).unwrap()
+    }
+
+    fn impatient_verifier(&self) -> Verifier {
+        Verifier::new(&[self.address], Duration::from_millis(300)).unwrap()
     }
 
     fn asked(&self) -> usize {
@@ -262,13 +267,14 @@ async fn what_the_domain_says_of_its_key_counts() {
 async fn a_dns_failure_is_neither_yes_nor_no() {
     let signer = Signer::new();
     let raw = signer.sign(TEXT, |s| s);
-    for says in [Says::Fails, Says::Nothing] {
-        let dns = Dns::with(vec![(KEY_NAME, says)]);
-        let start = std::time::Instant::now();
-        assert_eq!(verify(&dns, &raw).await, unavailable());
-        assert!(start.elapsed() < Duration::from_secs(3), "bounded by three times the timeout");
-        assert!(dns.asked() > 0);
-    }
+    let failing = Dns::with(vec![(KEY_NAME, Says::Fails)]);
+    assert_eq!(verify(&failing, &raw).await, unavailable());
+    let silent = Dns::with(vec![(KEY_NAME, Says::Nothing)]);
+    let start = std::time::Instant::now();
+    let report = silent.impatient_verifier().verify(raw.as_bytes(), &[DOMAIN], now()).await;
+    assert_eq!(report, unavailable());
+    assert!(start.elapsed() < Duration::from_secs(10), "three times the timeout, and what a busy machine adds");
+    assert!(failing.asked() > 0 && silent.asked() > 0);
     let nobody = Verifier::new(&["127.0.0.1:9".parse().unwrap()], Duration::from_millis(200)).unwrap();
     assert_eq!(nobody.verify(raw.as_bytes(), &[DOMAIN], now()).await, unavailable());
 }

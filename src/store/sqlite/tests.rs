@@ -73,7 +73,9 @@ const PLACES: u64 = 250;
 async fn process_that_takes_places() {
     let Some(path) = std::env::var_os("STORE_UNDER_TEST") else { return };
     let name: u32 = std::env::var("STORE_PROCESS").unwrap().parse().unwrap();
-    let store = Sqlite::open_with(path.into(), &Options::default()).unwrap();
+    // Patient: on a busy machine the other process may hold the lock for long.
+    let options = Options { busy_timeout: Duration::from_secs(60), ..Options::default() };
+    let store = Sqlite::open_with(path.into(), &options).unwrap();
     let mut granted = 0;
     for n in 0..TRIES {
         let answer = take(&store, name * TRIES + n, &[demand("s", 0, PLACES)], 0).await;
@@ -219,7 +221,7 @@ async fn damage_inside_the_file_is_said() {
     drop(store);
     // The thread ends with its last handle and moves the log into the file.
     let path = file(&directory);
-    for _ in 0..500 {
+    for _ in 0..3000 {
         if !path.with_extension("sqlite-wal").exists() {
             break;
         }
