@@ -36,7 +36,8 @@ pub(super) fn find(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
         .with_encoding(encoding)
         .with_strict(false);
     let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
-    let done = rewriter.write(html).and_then(|()| rewriter.end());
+    // Closes a tag that the end of the text leaves open, in whatever quotes: words put behind it would close it too.
+    let done = rewriter.write(html).and_then(|()| rewriter.write(b"'>\">")).and_then(|()| rewriter.end());
     let mut found = found.into_inner();
     if done.is_err() && position_of_uri(html, 0).is_some() {
         found.clear();
@@ -92,13 +93,20 @@ fn look_at_tag(html: &[u8], element: &Element<'_, '_>, found: &mut Vec<TextBlock
         if payload < PAYLOAD_BYTES_MIN {
             continue;
         }
-        if is_list && let Some(exact) = exact_places(html, &place) {
+        if is_list
+            && place.end < html.len()
+            && let Some(exact) = exact_places(html, &place)
+        {
             found.extend(exact);
             continue;
         }
+        let tag = element.source_location().bytes();
+        if tag.end > html.len() {
+            return found.push(block(tag.start..html.len(), Form::Tag, media_type, payload));
+        }
         let is_picture = matches!(element.tag_name().as_str(), "img" | "source" | "embed" | "input" | "image");
         if is_picture {
-            return found.push(block(element.source_location().bytes(), Form::Tag, media_type, payload));
+            return found.push(block(tag, Form::Tag, media_type, payload));
         }
         found.push(block(place, Form::Value, media_type, payload));
     }
@@ -112,7 +120,7 @@ fn look_at_style(chunk: &TextChunk<'_>, html: &[u8], start: &mut Option<usize>, 
         return;
     }
     *start = None;
-    found.extend(uris_in(html, from..place.end.max(from)));
+    found.extend(uris_in(html, from..place.end.min(html.len()).max(from)));
 }
 
 /// Where a `data:` URI begins inside a style sheet or a list, from `from` on.
@@ -211,6 +219,8 @@ mod tests {
             "<a href=\"data&colon;text/html,x\">",
             "<a HREF=DATA:text/html,x>",
             "<a href=\"&#x64;ata:;base64,eA==\">",
+            "<p>x<a href=\"data:text/html,x\" cut",
+            "<p>x<a href='data:text/html,x",
         ] {
             assert_eq!(found(html).len(), 1, "{html}");
         }

@@ -196,7 +196,10 @@ fn default_type(in_digest: bool) -> String {
 }
 
 fn check_line(field: &Field<'_>, id: PartId, ambiguities: &mut BTreeSet<AmbiguityKind>) {
-    let Some(kind) = field.oddity else { return };
+    // Mail servers do not take the separator of a mailbox file for a header, mail programs skip it.
+    let separator = id == PartId::ROOT && field.name.is_empty() && field.oddity.is_none();
+    let separator = separator.then_some(AmbiguityKind::MalformedHeaderLine);
+    let Some(kind) = field.oddity.or(separator) else { return };
     let first_of_part = field.range.start == 0 && id != PartId::ROOT;
     ambiguities.insert(if first_of_part && kind == AmbiguityKind::MalformedHeaderLine {
         AmbiguityKind::HeaderlessPart

@@ -392,17 +392,21 @@ impl Scan<'_> {
     }
 }
 
-/// Bare CR, bare LF, NUL. One pass without branches, which the compiler turns into vector instructions.
+/// Bare CR, bare LF, NUL. The first pass only asks whether there is any: without branches it becomes vector
+/// instructions, and is all that ordinary messages need.
 fn stray_controls(raw: &[u8]) -> (bool, bool, bool) {
-    let (mut cr, mut lf, mut nul) = (0u8, 0u8, 0u8);
-    for (byte, next) in raw.iter().zip(raw.get(1..).unwrap_or_default()) {
-        let (is_cr, is_lf) = (u8::from(*byte == b'\r'), u8::from(*next == b'\n'));
-        cr |= is_cr & (is_lf ^ 1);
-        lf |= is_lf & (is_cr ^ 1);
-        nul |= u8::from(*next == 0);
-    }
+    let pairs = || raw.iter().zip(raw.get(1..).unwrap_or_default());
     let (first, last) = (raw.first(), raw.last());
-    (cr != 0 || last == Some(&b'\r'), lf != 0 || first == Some(&b'\n'), nul != 0 || first == Some(&0))
+    let (mut cr, mut lf, mut nul) = (last == Some(&b'\r'), first == Some(&b'\n'), first == Some(&0));
+    let any = pairs().fold(false, |any, (byte, next)| any | ((*byte == b'\r') != (*next == b'\n')) | (*next == 0));
+    if any {
+        for (byte, next) in pairs() {
+            cr |= *byte == b'\r' && *next != b'\n';
+            lf |= *byte != b'\r' && *next == b'\n';
+            nul |= *next == 0;
+        }
+    }
+    (cr, lf, nul)
 }
 
 fn base64_oddity(body: &[u8]) -> Option<AmbiguityKind> {

@@ -76,7 +76,14 @@ impl<'a> Plan<'a> {
 
     fn finish(self) -> Surgery {
         let body_start = self.tree.root().map_or(self.raw.len(), |root| root.body.start);
-        Surgery { header_edits: self.header_edits, body: apply(self.raw, body_start, self.splices) }
+        let mut body = apply(self.raw, body_start, self.splices);
+        // A message that was nothing but a header has no empty line before the body it gets now.
+        if !body.is_empty() && self.tree.root().is_some_and(|root| root.header.end == root.body.start) {
+            let unended = !self.raw.get(..body_start).unwrap_or_default().ends_with(b"\n");
+            let lines = if unended { 2 } else { 1 };
+            body.splice(..0, self.line_end.repeat(lines).into_bytes());
+        }
+        Surgery { header_edits: self.header_edits, body }
     }
 
     fn parent(&self, part: &Part) -> Option<&'a Part> {
@@ -266,7 +273,7 @@ impl<'a> Plan<'a> {
         let borrowed: Vec<(&str, &str)> = kept.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.edit_root(&fields, &borrowed);
         let (mut open, close) = self.around(&boundary, before, after);
-        open.extend(self.moved(&fields));
+        open.extend(self.moved(&fields, root));
         open.extend_from_slice(self.line_end.as_bytes());
         self.splices.push(Splice::insert(root.body.start, open));
         let close = self.closed(close, root.body.end);
@@ -288,15 +295,18 @@ impl<'a> Plan<'a> {
         }
         self.splices.push(Splice::insert(root.header.end, head.into_bytes()));
         let (mut open, close) = self.around(&boundary, before, after);
-        open.extend(self.moved(&fields));
+        open.extend(self.moved(&fields, root));
         open.extend_from_slice(self.line_end.as_bytes());
         self.splices.push(Splice::insert(root.body.start, open));
         let close = self.closed(close, root.body.end);
         self.splices.push(Splice::insert(root.body.end, close));
     }
 
-    fn moved(&self, fields: &[(String, std::ops::Range<usize>)]) -> Vec<u8> {
-        let fields = fields.iter().filter_map(|(_, range)| self.raw.get(range.clone()));
+    /// The fields as they stood. The disposition of a multipart meant the message, and would make a file of the part.
+    fn moved(&self, fields: &[(String, std::ops::Range<usize>)], root: &Part) -> Vec<u8> {
+        let stays_out = |name: &str| root.multipart.is_some() && name.eq_ignore_ascii_case("Content-Disposition");
+        let fields = fields.iter().filter(|(name, _)| !stays_out(name));
+        let fields = fields.filter_map(|(_, range)| self.raw.get(range.clone()));
         let mut moved: Vec<u8> = fields.flatten().copied().collect();
         if !moved.is_empty() && !moved.ends_with(b"\n") {
             moved.extend_from_slice(self.line_end.as_bytes());

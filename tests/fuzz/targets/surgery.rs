@@ -20,7 +20,7 @@ fuzz_target!(|raw: &[u8]| {
         .map(|attachment| PartRemoval {
             part: attachment.part,
             place: attachment.place.clone(),
-            notice: "retirée".to_owned(),
+            notice: "[retirée]".to_owned(),
         })
         .collect();
     let surgery = surgery::remove(raw, &tree, &removals);
