@@ -3,7 +3,7 @@
 
 use super::ListHeaders;
 use crate::message::address::Address;
-use crate::message::headers::{Draft, Field, Header, receipt_requests, words};
+use crate::message::headers::{Draft, Field, Header, receipt_request, words};
 
 /// Fields that lead answers somewhere else than Reply-To: to the list, or to others (cnrs:III.f).
 const REPLY_FIELDS: &[&str] = &["Mail-Followup-To", "Mail-Reply-To", "Resent-Reply-To", "Followup-To", "List-Post"];
@@ -19,11 +19,7 @@ const SUPPRESSED_RESPONSES: &str = "DR, RN, NRN, OOF, AutoReply";
 
 /// Deletes every request for a receipt.
 pub(super) fn remove_receipt_requests(draft: &mut Draft) -> usize {
-    let names = receipt_requests(draft.header());
-    if names.is_empty() {
-        return 0;
-    }
-    draft.delete(|_, field| names.iter().any(|name| field.is(name)))
+    draft.delete(|_, field| receipt_request(field).is_some())
 }
 
 /// Directs answers to these mailboxes and nowhere else; with none of them, to the author as From has it.

@@ -13,7 +13,7 @@ pub mod words;
 
 pub use draft::Draft;
 pub use edits::{HeaderEdit, apply, edit_value};
-pub use views::{FromDefect, ids, receipt_requests};
+pub use views::{FromDefect, ids, receipt_request, receipt_requests};
 
 /// A header: the ordered fields of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

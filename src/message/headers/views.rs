@@ -166,8 +166,13 @@ pub fn ids(text: &str) -> Vec<String> {
 /// list of known names. A signed request inside an S/MIME signature is not among them (RFC 2634): it is no header field.
 #[must_use]
 pub fn receipt_requests(header: &Header) -> Vec<&'static str> {
-    let known = |field: &super::Field| RECEIPT_FIELDS.iter().copied().find(|name| field.is(name));
-    header.fields().iter().filter_map(known).collect()
+    header.fields().iter().filter_map(receipt_request).collect()
+}
+
+/// The name of a field that asks for a receipt; `None` for any other field.
+#[must_use]
+pub fn receipt_request(field: &super::Field) -> Option<&'static str> {
+    RECEIPT_FIELDS.iter().copied().find(|name| field.is(name))
 }
 
 #[cfg(test)]

@@ -69,6 +69,8 @@ pub struct QuotedOctet {
 /// themselves; spaces at the end of a line are transport padding and vanish.
 pub fn quoted_printable(body: &[u8]) -> impl Iterator<Item = QuotedOctet> + '_ {
     let mut at = 0;
+    // Up to here spaces are known to be no padding, so that each run of spaces is looked at once.
+    let mut spaces_until = 0;
     std::iter::from_fn(move || {
         loop {
             let byte = *body.get(at)?;
@@ -83,11 +85,12 @@ pub fn quoted_printable(body: &[u8]) -> impl Iterator<Item = QuotedOctet> + '_ {
                     continue;
                 }
             }
-            if matches!(byte, b' ' | b'\t')
-                && let Some(line_end) = padding_end(body, at)
-            {
-                at = line_end;
-                continue;
+            if matches!(byte, b' ' | b'\t') && at >= spaces_until {
+                spaces_until = spaces_end(body, at);
+                if matches!(body.get(spaces_until), Some(b'\r' | b'\n')) {
+                    at = spaces_until;
+                    continue;
+                }
             }
             at += 1;
             return Some(QuotedOctet { byte, at: start });
@@ -113,14 +116,10 @@ fn soft_break(body: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// At a space: the end of the run of spaces when a line end follows it. Runs are bounded, so that a body of nothing but
-/// spaces costs no more than any other.
-fn padding_end(body: &[u8], from: usize) -> Option<usize> {
-    /// RFC 2045 lines have at most 76 characters.
-    const RUN_BYTES_MAX: usize = 128;
-    let rest = body.get(from..)?;
-    let run = rest.iter().take(RUN_BYTES_MAX).take_while(|b| matches!(b, b' ' | b'\t')).count();
-    matches!(rest.get(run), Some(b'\r' | b'\n')).then_some(from + run)
+/// Where a run of spaces ends.
+fn spaces_end(body: &[u8], from: usize) -> usize {
+    let rest = body.get(from..).unwrap_or_default();
+    from + rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
 }
 
 /// Decodes a charset. Unknown labels are read as windows-1252, which never fails and agrees with ASCII.
@@ -202,6 +201,13 @@ mod tests {
         let bytes: Vec<u8> = octets.iter().map(|o| o.byte).collect();
         assert_eq!(bytes, "aé\r\nz=ZZ".as_bytes());
         assert_eq!(octets[2], QuotedOctet { byte: 0xa9, at: 7 });
+    }
+
+    #[test]
+    fn spaces_at_line_ends_are_padding_however_many() {
+        let bytes = |body: &[u8]| quoted_printable(body).map(|octet| octet.byte).collect::<Vec<u8>>();
+        assert_eq!(bytes(&[&b"a"[..], &b" \t".repeat(300), b"\r\nb  c "].concat()), b"a\r\nb  c ");
+        assert_eq!(bytes(&b" ".repeat(2_000_000)).len(), 2_000_000);
     }
 
     #[test]
