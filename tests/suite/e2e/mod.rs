@@ -5,6 +5,7 @@ mod edits;
 mod faults;
 mod hold;
 mod input;
+mod limits;
 mod proofs;
 mod rules;
 mod sendmail;
