@@ -41,7 +41,7 @@ fn beyond_the_memory_budget_protected_mail_waits_and_other_mail_passes() {
 fn over_tcp_it_does_the_same() {
     let world = World::start(&Setup::new(&charter()).clock(NOON).inet());
     let received =
-        world.delivered(&from_a("editee@listes.example").attach("tract.pdf", "application/pdf", &[7; 300_000]));
+        world.delivered(&from_a("editee@listes.example").attach("tract.pdf", "application/pdf", &vec![7; 300_000]));
     assert_eq!(received.sender, "editee-retours@listes.example");
     assert_eq!(received.header_values("List-Id").len(), 1);
     assert!(received.bytes.len() < 10_000, "the file is gone: {} octets", received.bytes.len());
