@@ -34,6 +34,8 @@ closed_list! {
         Contest = "contest",
         /// Members find a link to the arrangements in the message.
         InformationLink = "information-link",
+        /// `charter-milter notice` writes the information notice from the configuration in force.
+        InformationNotice = "information-notice",
         /// A sender, a list or everything can be suspended: dated, reasoned, logged, lifted by command.
         Suspension = "suspension",
         /// A message is found in the decision log from its Message-ID or its reference.
@@ -120,6 +122,7 @@ impl Measure {
             | Self::ConfidentialMembers
             | Self::ConfidentialLog
             | Self::AutomaticDecisions
+            | Self::InformationNotice
             | Self::LinksPass
             | Self::Suspension
             | Self::Traceable

@@ -65,7 +65,7 @@ const CLAUSES: &[(&str, &[&str])] = &[
 ];
 
 /// Those among them that no gateway can keep.
-const ORGANISATIONAL: &[&str] = &["cnrs:II.d", "pm:4", "pm:8", "pm:10"];
+const ORGANISATIONAL: &[&str] = &["cnrs:II.d", "pm:4", "pm:10"];
 
 fn load(path: &Path) -> Config {
     Config::load_charters(&[path.to_owned()]).unwrap_or_else(|report| panic!("{report}"))
