@@ -202,9 +202,14 @@ pub(super) fn recipients_are_free(case: &Case<'_>) -> bool {
     case.addressed.trusted_client || (case.list().is_none() && on_register(case))
 }
 
+/// Whether the envelope sender is on the register, and the envelope proves it: an envelope sender alone is as easily
+/// forged as a From line.
 fn on_register(case: &Case<'_>) -> bool {
-    let sender = case.envelope.sender.as_ref();
-    sender.is_some_and(|address| case.charter.senders.iter().any(|sender| sender.owns(address)))
+    let Some(mailbox) = case.envelope.sender.as_ref() else { return false };
+    let credentials = &case.state.credentials;
+    case.charter.senders.iter().filter(|sender| sender.owns(mailbox)).any(|sender| {
+        matches!(authorization::proven(sender, case.envelope, Some(mailbox), credentials, false), Proven::By(_))
+    })
 }
 
 /// Rule `size` (cnrs:III.a, drancy:III.1, am:5.1.b): the strictest limit that fits the direction.

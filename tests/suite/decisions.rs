@@ -505,6 +505,14 @@ fn general_rules_bind_everybody_in_the_organisation() {
         .with(|arrival| arrival.recipients = vec!["a@x.example", "b@x.example", "c@x.example", "d@x.example"])
         .is_refused(RuleName::Recipients, ReasonCode::RecipientsTooMany);
     assert!(agent().with(|arrival| (arrival.client, arrival.login) = (Some("192.0.2.1"), None)).judge().is_none());
+    let many = |login| {
+        agent().header("From: agent@ville.example", "From: liste-a@ville.example").with(|arrival| {
+            (arrival.sender, arrival.login) = ("liste-a@ville.example", Some(login));
+            arrival.recipients = vec!["a@x.example", "b@x.example", "c@x.example", "d@x.example"];
+        })
+    };
+    many("liste-a").passes();
+    many("agent").is_refused(RuleName::Recipients, ReasonCode::RecipientsTooMany);
 }
 
 #[test]
