@@ -11,7 +11,7 @@
 //! from band key to fingerprint, and an expiry; to look one up it fetches the fingerprints that share a key, drops those
 //! outside the window and of another scope, and counts those that are [`similar`]. It can stop counting at N + 1.
 //!
-//! **Privacy.** Every row of words goes through a pseudo-random function (SipHash-2-4) under a key derived from the
+//! **Privacy.** Every row of words goes through a pseudo-random function (`SipHash-2-4`) under a key derived from the
 //! gateways' common secret by HMAC-SHA256. Without the secret a fingerprint says nothing, not even to somebody who has the
 //! text; with it, sixteen bits of a minimum are not enough to name a row of words. Texts of fewer than
 //! [`WORDS_MIN`] words have no fingerprint, so that no short text can be guessed and confirmed.

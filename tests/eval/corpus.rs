@@ -35,7 +35,7 @@ impl Case {
     /// The evidence of a signal: this corpus is the project's own and may be shown.
     pub fn excerpt(&self, hit: &SignalHit) -> String {
         let text = if hit.part == PartId(0) { &self.subject } else { &self.text };
-        text.chars().skip(hit.start as usize).take((hit.end - hit.start) as usize).collect()
+        text.chars().skip(hit.start as usize).take(hit.end.saturating_sub(hit.start) as usize).collect()
     }
 
     /// What the pack says of it.

@@ -118,7 +118,13 @@ impl Search<'_> {
                 if in_quotation || at.guarded(signal) {
                     continue;
                 }
-                self.add(phrase.signal, Place { end: tail.place.end, ..head.place }, index);
+                // The word of a link stands where its tag begins, before its text.
+                let place = Place {
+                    part: head.place.part,
+                    start: head.place.start.min(tail.place.start),
+                    end: head.place.end.max(tail.place.end),
+                };
+                self.add(phrase.signal, place, index);
                 break;
             }
         }
@@ -256,7 +262,7 @@ fn respell(view: &View, sentence: Sentence, strong: &HashMap<String, &str>) -> O
             respelled.push(view.word(word), *word);
         } else {
             let last = words.get(at + pieces - 1).unwrap_or(word);
-            let place = Place { end: last.place.end, ..word.place };
+            let place = Place { end: last.place.end.max(word.place.end), ..word.place };
             first.get_or_insert(place);
             for replacement in replacements {
                 respelled.push(replacement, Word { place, ..*word });

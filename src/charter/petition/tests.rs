@@ -57,6 +57,14 @@ fn the_evidence_points_into_the_text() {
 }
 
 #[test]
+fn the_evidence_of_a_button_covers_its_tag_and_its_text() {
+    let text = "<p>Non à la badgeuse !</p><a href=\"https://agir.example/petition\">Signer la pétition</a>";
+    for hit in html(text).signals {
+        assert!(hit.start < hit.end, "{hit:#?}");
+    }
+}
+
+#[test]
 fn a_friendly_negation_asks_and_a_plain_one_does_not() {
     assert!(plain("N'oubliez pas de signer la pétition en ligne : https://agir.example/petition").petition.reached);
     for text in [

@@ -53,8 +53,10 @@ impl Cluster {
 pub(super) fn is_invisible(c: char) -> bool {
     match c {
         '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' => false,
-        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' => true,
-        '\u{ad}'
+        '\u{0}'..='\u{1f}'
+        | '\u{7f}'..='\u{84}'
+        | '\u{86}'..='\u{9f}'
+        | '\u{ad}'
         | '\u{34f}'
         | '\u{61c}'
         | '\u{115f}'..='\u{1160}'

@@ -233,7 +233,7 @@ impl Painter {
                 self.forms.push(Form::new(self.part, self.slice, attribute(tag, "action")));
             }
             local_name!("input") | local_name!("select") | local_name!("textarea") | local_name!("button") => {
-                self.field(tag)
+                self.field(tag);
             }
             _ => self.say(attribute(tag, "title")),
         }

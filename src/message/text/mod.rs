@@ -71,7 +71,8 @@ pub fn read(sources: &[Source<'_>]) -> Reading {
         };
         let mut page = quote::mark(page, forwarded);
         if source.kind == Kind::Subject && quote::is_reply_subject(source.text) {
-            page.quoted = vec![0..page.text().len()];
+            page.quoted.clear();
+            page.quoted.push(0..page.text().len());
         }
         builder.add(&page, source.part, &mut found);
     }

@@ -315,7 +315,7 @@ impl Writer {
             c if c.is_whitespace() => {
                 self.gap.space = true;
                 self.gap.ended |= self.gap.stop;
-                self.gap.signs = Default::default();
+                self.gap.signs = ['\0'; SIGNS_KEPT];
             }
             '«' | '“' | '„' | '»' | '”' | '"' | '‹' | '›' => self.quotation_mark(c),
             '.' => self.gap.stop |= !self.after_abbreviation(),
@@ -423,7 +423,7 @@ impl Writer {
             None => self.push(ADDRESS_WORD, place, false),
             // The target of an anchor counts, not what it shows; the link's word comes at the anchor's end.
             Some(_) if in_anchor => {}
-            Some(url) => self.link(url, String::new(), place, quoted, links),
+            Some(url) => self.link(url, "", place, quoted, links),
         }
         self.gap = Gap::default();
     }
@@ -435,10 +435,10 @@ impl Writer {
         let text = page.text().get(anchor.range.clone()).unwrap_or_default();
         let text: String = text.chars().filter(|c| !is_invisible(*c)).take(LINK_TEXT_CHARS_MAX).collect();
         let place = Place { part, start: anchor.source, end: anchor.source.saturating_add(1) };
-        self.link(&anchor.href, text, place, quoted, links);
+        self.link(&anchor.href, &text, place, quoted, links);
     }
 
-    fn link(&mut self, url: &str, text: String, place: Place, quoted: bool, links: &mut Found) {
+    fn link(&mut self, url: &str, text: &str, place: Place, quoted: bool, links: &mut Found) {
         if links.follow
             && links.links.len() < LINKS_MAX
             && let Some(target) = links::Target::parse(url)

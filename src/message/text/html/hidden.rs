@@ -59,23 +59,21 @@ impl Hidden {
 /// Elements whose content no mail program shows.
 fn never_shown(name: &LocalName) -> bool {
     matches!(
-        *name,
-        local_name!("script")
-            | local_name!("style")
-            | local_name!("title")
-            | local_name!("template")
-            | local_name!("noscript")
-            | local_name!("object")
-            | local_name!("iframe")
-            | local_name!("datalist")
-            | local_name!("svg")
-            | local_name!("math")
-            | local_name!("audio")
-            | local_name!("video")
-            | local_name!("canvas")
-            | local_name!("noembed")
-            | local_name!("noframes")
-    ) && !matches!(*name, local_name!("noscript") | local_name!("object"))
+        &**name,
+        "audio"
+            | "canvas"
+            | "datalist"
+            | "iframe"
+            | "math"
+            | "noembed"
+            | "noframes"
+            | "script"
+            | "style"
+            | "svg"
+            | "template"
+            | "title"
+            | "video"
+    )
 }
 
 /// Whether its own attributes hide an element.
@@ -164,7 +162,7 @@ fn is_void(name: &LocalName) -> bool {
     )
 }
 
-/// Elements for which `/>` is an end (SVG, MathML).
+/// Elements for which `/>` is an end (SVG, `MathML`).
 fn is_foreign(name: &LocalName) -> bool {
     matches!(&**name, "svg" | "math" | "path" | "rect" | "circle" | "g" | "use" | "line" | "polygon")
 }
