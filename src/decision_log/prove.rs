@@ -111,6 +111,9 @@ pub enum ProofError {
     /// The record is about another message.
     #[error("the record is not about this Message-ID")]
     OtherMessage,
+    /// The record has another reference.
+    #[error("the record has another reference")]
+    OtherReference,
     /// The proof has no opening key.
     #[error("the proof has no opening key for the Message-ID")]
     NoOpeningKey,
@@ -232,8 +235,10 @@ pub struct Against {
     pub cosigners: Vec<Cosigner>,
     /// The Message-ID the proof is said to be about.
     pub message_id: Option<String>,
-    /// The reference that a reply or a header field quoted.
+    /// The place that a reply or a header field quoted.
     pub reference: Option<QuotedReference>,
+    /// The message's own reference, as its banner or header field has it.
+    pub message: Option<String>,
 }
 
 /// What a proof shows.
@@ -320,16 +325,19 @@ impl Proof {
         }
         let reference = Reference { index: record.index, leaf: record.leaf };
         if against.reference.as_ref().is_some_and(|quoted| !quoted.is(record.index, &record.leaf)) {
-            return Err(ProofError::NotFound);
+            return Err(ProofError::OtherReference);
         }
         let kept = match &against.kept {
             Some(kept) if Checkpoint::parse(kept)? != head => return Err(ProofError::OtherCheckpoint),
             kept => kept.is_some(),
         };
-        let sealed = match &event {
-            Event::Decision(decision) => decision.message_id.as_ref(),
-            _ => None,
+        let (sealed, own) = match &event {
+            Event::Decision(decision) => (decision.message_id.as_ref(), Some(&decision.reference)),
+            _ => (None, None),
         };
+        if against.message.is_some() && against.message.as_ref() != own {
+            return Err(ProofError::OtherReference);
+        }
         if let Some(id) = &against.message_id {
             let opening = self.extra.opening_key.as_deref().ok_or(ProofError::NoOpeningKey)?;
             if !sealed.is_some_and(|sealed| opens(sealed, opening, id)) {

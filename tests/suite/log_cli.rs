@@ -63,7 +63,7 @@ pub fn decision(keys: &Pseudonymizer, charter: &str, sender: &str, verdict: &str
         ..JudgementRecord::default()
     };
     DecisionRecord {
-        reference: format!("R{}", message_id.len()),
+        reference: format!("R{}", message_id.trim_matches(['<', '>']).replace(['.', '@'], "")),
         verdict: verdict.into(),
         stage: "content".into(),
         judgements: vec![judgement],
@@ -222,6 +222,14 @@ fn a_candidate_proves_what_happened_to_a_message() {
     ran(&log(work.path(), &["check-proof", &proof, "--checkpoint", &kept, "--message-id", id]), 0);
     let (out, _) = ran(&log(life.dir.path(), &["show", &quoted]), 0);
     assert!(out.contains("hold at content"), "{out}");
+    // By the message's own reference.
+    let own = format!("R{}", id.trim_matches(['<', '>']).replace(['.', '@'], ""));
+    assert_eq!(ran(&log(life.dir.path(), &["show", &own, "--json"]), 0).0.lines().count(), 1);
+    ran(&log(life.dir.path(), &["show", "Rnone"]), 1);
+    ran(&log(work.path(), &["check-proof", &proof, "--reference", &own]), 0);
+    assert!(
+        ran(&log(work.path(), &["check-proof", &proof, "--reference", "Rnone"]), 1).0.contains("another reference")
+    );
     let wrong = format!("{}-0000000000000000", reference.index);
     let (out, _) = ran(&log(life.dir.path(), &["show", &wrong]), 1);
     assert!(out.contains("another one than the reference quotes"), "{out}");

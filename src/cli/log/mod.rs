@@ -22,6 +22,7 @@ use super::Exit;
 use crate::config::Config;
 use crate::decision_log::checkpoint::{CheckpointError, Cosigner};
 use crate::decision_log::disk::{Layout, read_small};
+use crate::decision_log::line::QuotedReference;
 use crate::decision_log::mail::find_note;
 use crate::decision_log::operator::operator_record;
 use crate::decision_log::{Event, Journal, Options, Record, Role};
@@ -201,6 +202,42 @@ fn read_key(text: &str) -> Result<String, Problem> {
         return Err(Problem(format!("{key}: neither a file nor a key such as name+0123abcd+AbCd…")));
     }
     Ok(key.to_owned())
+}
+
+/// What a reply, a banner or a header field quotes: the place of a record, or the message's own reference. A place has a
+/// shape of its own, `1234-5f0c1d2e3f405162`.
+#[derive(Debug, Clone)]
+enum Quoted {
+    Place(QuotedReference),
+    Own(String),
+}
+
+impl Quoted {
+    fn read(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Own(text.trim().to_owned()), Self::Place)
+    }
+
+    fn place(&self) -> Option<&QuotedReference> {
+        match self {
+            Self::Place(place) => Some(place),
+            Self::Own(_) => None,
+        }
+    }
+
+    fn own(&self) -> Option<&String> {
+        match self {
+            Self::Own(own) => Some(own),
+            Self::Place(_) => None,
+        }
+    }
+
+    /// What the trace of the operator says of it; neither is an address or a Message-ID.
+    fn said(&self) -> String {
+        match self {
+            Self::Place(place) => format!("index {}", place.index),
+            Self::Own(own) => format!("reference {own}"),
+        }
+    }
 }
 
 /// A checkpoint, in a file by itself or in a saved mail.

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use super::{Exit, Place, Problem, deliver, read_cosigners, read_key, read_note, say, to_json};
+use super::{Exit, Place, Problem, Quoted, deliver, read_cosigners, read_key, read_note, say, to_json};
 use crate::decision_log::disk::read_small;
-use crate::decision_log::line::QuotedReference;
 use crate::decision_log::prove::{Against, PROOF_BYTES_MAX, Proof, ProofError, Shown, Target, prove};
 use crate::decision_log::pseudonym::Pseudonymizer;
 
@@ -44,10 +43,9 @@ pub(super) fn prove_record(place: &Place, args: ProveArgs) -> Result<Exit, Probl
     let layout = place.live()?;
     let target = match (args.target.message_id, &args.target.reference, args.target.index) {
         (Some(id), _, _) => Target::MessageId(id),
-        // A place in the log has a shape of its own; anything else is the message's own reference.
-        (_, Some(reference), _) => match reference.parse() {
-            Ok(quoted) => Target::Reference(quoted),
-            Err(_) => Target::Message(reference.trim().to_owned()),
+        (_, Some(reference), _) => match Quoted::read(reference) {
+            Quoted::Place(place) => Target::Reference(place),
+            Quoted::Own(own) => Target::Message(own),
         },
         (_, _, Some(index)) => Target::Index(index),
         _ => return Err(Problem::new("name a Message-ID, a reference or an index")),
@@ -112,14 +110,15 @@ pub struct CheckArgs {
 
 pub(super) fn check(args: &CheckArgs) -> Result<Exit, Problem> {
     let text = read_small(&args.proof, PROOF_BYTES_MAX).map_err(Problem::at(&args.proof))?;
-    let reference = args.reference.as_deref().map(str::parse::<QuotedReference>).transpose().map_err(Problem::new)?;
+    let quoted = args.reference.as_deref().map(Quoted::read);
     let cosigners = args.auditors.as_deref().map(read_cosigners).transpose()?.unwrap_or_default();
     let against = Against {
         first_key: args.key.as_deref().map(read_key).transpose()?,
         kept: args.checkpoint.as_deref().map(read_note).transpose()?,
         cosigners,
         message_id: args.message_id.clone(),
-        reference,
+        reference: quoted.as_ref().and_then(|quoted| quoted.place().cloned()),
+        message: quoted.as_ref().and_then(|quoted| quoted.own().cloned()),
     };
     match Proof::parse(&text).and_then(|proof| proof.check(&against).map(|shown| (proof, shown))) {
         Ok((proof, shown)) => {

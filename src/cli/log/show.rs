@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::{Exit, Place, Problem, say};
+use super::{Exit, Place, Problem, Quoted, say};
 use crate::decision_log::Reference;
-use crate::decision_log::line::{Line, QuotedReference, RecordLine};
+use crate::decision_log::line::{Line, RecordLine};
 use crate::decision_log::pseudonym::Pseudonymizer;
 use crate::decision_log::reader::{ReadError, Segments};
 use crate::decision_log::record::{Event, Kind};
@@ -15,7 +15,7 @@ use crate::decision_log::record::{Event, Kind};
 /// Arguments of `log show`.
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
-    /// The reference in an SMTP reply or header field, such as `1234-5f0c1d2e3f405162`
+    /// The reference in an SMTP reply, banner or header field: the message's own, or a place such as `1234-5f0c1d2e3f405162`
     #[arg(value_name = "REF")]
     reference: Option<String>,
     /// Only the last N of the records that fit
@@ -39,27 +39,28 @@ pub struct ShowArgs {
 }
 
 pub(super) fn show(place: &Place, args: &ShowArgs) -> Result<Exit, Problem> {
-    let reference = args.reference.as_deref().map(str::parse::<QuotedReference>).transpose().map_err(Problem::new)?;
+    let quoted = args.reference.as_deref().map(Quoted::read);
     let kind = match &args.kind {
         Some(name) => Some(name.parse::<Kind>().map_err(|()| unknown_kind(name))?),
         None => None,
     };
     let said = [
-        reference.as_ref().map(|reference| format!("index {}", reference.index)),
+        quoted.as_ref().map(Quoted::said),
         kind.map(|kind| format!("--kind {kind}")),
         args.from.map(|from| format!("--from {from}")),
         args.to.map(|to| format!("--to {to}")),
         args.last.map(|last| format!("--last {last}")),
     ];
     let dir = place.leave_trace("log show", said.into_iter().flatten().collect(), args.order.as_deref())?;
-    let keep = args.last.or(reference.as_ref().map(|_| 1));
+    let (reference, own) = (quoted.as_ref().and_then(Quoted::place), quoted.as_ref().and_then(Quoted::own));
+    let keep = args.last;
     let mut shown = VecDeque::new();
     let mut count = 0_usize;
     let mut foreign = false;
     Segments::open(&dir)
         .map_err(Problem::new)?
         .for_each(|_, line, bytes| {
-            if let Some(reference) = &reference {
+            if let Some(reference) = reference {
                 if !reference.is(line.index(), &line.leaf()) {
                     foreign |= reference.index == line.index();
                     return Ok(());
@@ -73,7 +74,8 @@ pub(super) fn show(place: &Place, args: &ShowArgs) -> Result<Exit, Problem> {
             let Line::Record(record) = line else { return Ok(()) };
             let fits = kind.is_none_or(|kind| kind == record.kind)
                 && args.from.is_none_or(|from| record.at >= from)
-                && args.to.is_none_or(|to| record.at < to);
+                && args.to.is_none_or(|to| record.at < to)
+                && own.is_none_or(|own| is_about(record, own));
             if fits {
                 count += 1;
                 shown.push_back(if args.json { raw(bytes) } else { words(record) });
@@ -99,6 +101,12 @@ pub(super) fn show(place: &Place, args: &ShowArgs) -> Result<Exit, Problem> {
         say("The record at this index is another one than the reference quotes.\n")?;
     }
     Ok(if found { Exit::Fine } else { Exit::Found })
+}
+
+/// Whether a record is a decision on the message with this reference of its own.
+fn is_about(record: &RecordLine<'_>, own: &str) -> bool {
+    let decision = record.kind == Kind::Decision && record.body.contains(own);
+    decision && matches!(record.event(), Ok(Event::Decision(decision)) if decision.reference == own)
 }
 
 fn unknown_kind(name: &str) -> Problem {
