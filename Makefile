@@ -16,7 +16,7 @@ export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER := $(SUDO)
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := $(SUDO)
 endif
 
-.PHONY: help run build test check fmt clippy deny bench eval install
+.PHONY: help run build test check fmt clippy deny bench fuzz differential eval install
 
 help:
 	@echo 'make run      a private Postfix with charter-milter in front, on loopback, and some telling messages'
@@ -59,6 +59,16 @@ bench:
 	$(CARGO) bench --bench gateway -- $(BENCH_ARGS)
 	$(CARGO) bench --bench petition
 	$(CARGO) bench --bench log
+	$(CARGO) bench --bench mime
+
+# MIME parsing and surgery: SECONDS each, from the golden messages; and beside three other readers of mail.
+SECONDS ?= 60
+fuzz:
+	tests/fuzz/run mime $(SECONDS)
+	tests/fuzz/run surgery $(SECONDS)
+
+differential:
+	tests/differential/run
 
 eval:
 	$(CARGO) run --release --example eval -- $(EVAL_ARGS)
