@@ -11,6 +11,9 @@ use std::time::Duration;
 /// The most of a body that goes in one packet (`MILTER_CHUNK_SIZE`).
 const BODY_CHUNK_BYTES: usize = 65_535;
 
+/// The buffer of Postfix's streams (`VSTREAM_BUFSIZE`).
+const STREAM_BUFFER_BYTES: usize = 4096;
+
 /// Protocol version and what Postfix offers: every action, and every protocol option of version 6.
 const VERSION: u32 = 6;
 const ACTIONS: u32 = 0x1ff;
@@ -207,10 +210,14 @@ impl Client<'_> {
 
     /// Sends what was written and waits for the answer, if there is to be one; whether the message goes on.
     fn ask(&mut self, quiet: u32) -> io::Result<Answer> {
-        self.flush()?;
+        // As Postfix's buffered stream: what needs no answer waits for what does, or for a full buffer.
         if self.has(quiet) {
+            if self.out.len() >= STREAM_BUFFER_BYTES {
+                self.flush()?;
+            }
             return Ok(Answer::Go);
         }
+        self.flush()?;
         loop {
             let (command, _) = self.read_packet()?;
             return Ok(match command {
@@ -252,6 +259,8 @@ impl Client<'_> {
                 return early(verdict);
             }
         }
+        // The connection goes from Postfix's smtpd to its cleanup here, so nothing may be left in the buffer.
+        self.flush()?;
         if !self.pause.is_zero() {
             std::thread::sleep(self.pause);
         }
