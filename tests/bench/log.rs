@@ -46,7 +46,7 @@ const RULES: [&str; 12] = [
 ];
 
 fn main() {
-    let records = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(1_000_000_u64);
+    let records = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000_u64);
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let dir = tempfile::tempdir_in(base).unwrap();
     println!("{:<58}{:>14}", "what", "a second");

@@ -129,7 +129,7 @@ fn look_ups(count: u64) {
     let per_second = rate(|| {
         // Every second one is there.
         next += 1;
-        let asked = unrelated(if next % 2 == 0 { next * 7919 % count } else { count + next });
+        let asked = unrelated(if next.is_multiple_of(2) { next * 7919 % count } else { count + next });
         let keys: Vec<[u8; 8]> = asked.bands().collect();
         let rows = look_up
             .query_map(rusqlite::params_from_iter(keys.iter()), |row| row.get::<_, Vec<u8>>(0))

@@ -145,10 +145,10 @@ impl Scattered {
     }
 }
 
-/// What MIME::Parser takes for data: no small letter, and the length that the first character tells.
+/// What `MIME::Parser` takes for data: no small letter, and the length that the first character tells.
 fn is_strict_data(line: &[u8], line_bytes: usize) -> bool {
     let Some(first) = line.first() else { return false };
-    let groups = (usize::from(first.wrapping_sub(b' ') & 0x3f) + 2) / 3;
+    let groups = usize::from(first.wrapping_sub(b' ') & 0x3f).div_ceil(3);
     groups > 0 && !line.iter().any(u8::is_ascii_lowercase) && groups == line_bytes / 4
 }
 

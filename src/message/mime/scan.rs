@@ -398,7 +398,7 @@ fn stray_controls(raw: &[u8]) -> (bool, bool, bool) {
     let pairs = || raw.iter().zip(raw.get(1..).unwrap_or_default());
     let (first, last) = (raw.first(), raw.last());
     let (mut cr, mut lf, mut nul) = (last == Some(&b'\r'), first == Some(&b'\n'), first == Some(&0));
-    let any = pairs().fold(false, |any, (byte, next)| any | ((*byte == b'\r') != (*next == b'\n')) | (*next == 0));
+    let any = pairs().fold(false, |any, (byte, next)| any || ((*byte == b'\r') != (*next == b'\n')) || (*next == 0));
     if any {
         for (byte, next) in pairs() {
             cr |= *byte == b'\r' && *next != b'\n';

@@ -74,7 +74,7 @@ async fn process_that_takes_places() {
     let Some(path) = std::env::var_os("STORE_UNDER_TEST") else { return };
     let name: u32 = std::env::var("STORE_PROCESS").unwrap().parse().unwrap();
     // Patient: on a busy machine the other process may hold the lock for long.
-    let options = Options { busy_timeout: Duration::from_secs(60), ..Options::default() };
+    let options = Options { busy_timeout: Duration::from_mins(1), ..Options::default() };
     let store = Sqlite::open_with(path.into(), &options).unwrap();
     let mut granted = 0;
     for n in 0..TRIES {

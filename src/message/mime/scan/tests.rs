@@ -89,8 +89,8 @@ fn every_disagreement_about_boundaries_is_named() {
             format!("Content-Type: multipart/mixed; boundary={0}\n\n--{0}\n\nx\n--{0}--\n", "b".repeat(71)),
             Kind::LongBoundary,
         ),
-        (format!("Content-Type: multipart/mixed; boundary=\"a\n b\"\n\n--a b\n\nx\n--a b--\n"), Kind::OddBoundary),
-        (format!("Content-Type: multipart/mixed; boundary=\"a\\\\b\"\n\n--ab\n\nx\n--ab--\n"), Kind::OddBoundary),
+        ("Content-Type: multipart/mixed; boundary=\"a\n b\"\n\n--a b\n\nx\n--a b--\n".to_string(), Kind::OddBoundary),
+        ("Content-Type: multipart/mixed; boundary=\"a\\\\b\"\n\n--ab\n\nx\n--ab--\n".to_string(), Kind::OddBoundary),
     ];
     for (text, kind) in cases {
         assert!(kinds(&text).contains(&kind), "{kind}: {:?}\n{text}", kinds(&text));
