@@ -149,7 +149,7 @@ impl Notary {
 
     /// A clock that was set back while no daemon ran has to be recorded before the next checkpoint, however small the step:
     /// checkpoints whose times run backwards without a word are what a forged log looks like.
-    fn own_up_to_the_clock(&self, tail: &mut Tail, now: Timestamp) -> Result<(), JournalError> {
+    fn own_up_to_the_clock(tail: &mut Tail, now: Timestamp) -> Result<(), JournalError> {
         let signed = tail.resume().and_then(|resume| Checkpoint::parse(&resume.note).ok()).map(|head| head.time);
         if let Some(before) = signed.filter(|&before| before > now) {
             let record = ClockRecord { before, now, jump: "back".into() };

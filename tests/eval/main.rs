@@ -77,7 +77,9 @@ fn measure(label: &str, reports: &[(&Case, Report)]) {
     }
     for (category, lines) in misses {
         println!("  {category}");
-        lines.iter().for_each(|line| println!("    {line}"));
+        for line in &lines {
+            println!("    {line}");
+        }
     }
     println!("  threshold  precision  recall");
     for step in 2..=8u8 {

@@ -37,11 +37,11 @@ impl Forger {
 
     pub fn first_key(&mut self, key: usize) {
         let record = KeyRecord { epoch: 0, key: self.keys[key].public.clone(), from: self.now, endorsement: None };
-        self.event(Event::Key(record));
+        self.event(&Event::Key(record));
     }
 
-    pub fn event(&mut self, event: Event) {
-        let line = Draft::new(self.now, &event).unwrap().line(self.tree.size());
+    pub fn event(&mut self, event: &Event) {
+        let line = Draft::new(self.now, event).unwrap().line(self.tree.size());
         self.line(line);
     }
 
@@ -53,12 +53,12 @@ impl Forger {
 
     pub fn decide(&mut self, verdict: &str) {
         let record = DecisionRecord { verdict: verdict.into(), stage: "content".into(), ..DecisionRecord::default() };
-        self.event(Event::Decision(record));
+        self.event(&Event::Decision(record));
     }
 
     pub fn announce(&mut self, by: usize, next: usize, epoch: u64) {
         let record = self.keys[by].announce(&self.keys[next], epoch, self.now).unwrap();
-        self.event(Event::Key(record));
+        self.event(&Event::Key(record));
     }
 
     pub fn checkpoint(&mut self, key: usize, epoch: u64) {
@@ -69,7 +69,7 @@ impl Forger {
     pub fn note(&mut self, note: String, epoch: u64) {
         self.notes.push(note.clone());
         let record = CheckpointRecord { epoch, reason: CheckpointReason::Hourly, charters: Vec::new(), note };
-        self.event(Event::Checkpoint(record));
+        self.event(&Event::Checkpoint(record));
     }
 
     /// Two days, a change of keys between them.
@@ -135,7 +135,7 @@ fn scratch() -> PathBuf {
 }
 
 fn write(dir: &Path, lines: &[String]) {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.join("\n") + if lines.is_empty() { "" } else { "\n" };
     std::fs::write(segment(dir), text).unwrap();
 }
 
@@ -402,7 +402,7 @@ fn a_silence_is_reported_and_time_does_not_run_backwards_unsaid() {
     let mut forger = Forger::honest();
     let before = forger.now;
     back(&mut forger);
-    forger.event(Event::Clock(ClockRecord { before, now: forger.now, jump: "back".into() }));
+    forger.event(&Event::Clock(ClockRecord { before, now: forger.now, jump: "back".into() }));
     forger.checkpoint(1, 1);
     assert_eq!(verdict(forger.dir().path(), &forger.anchors()).unwrap().clock_jumps, 1);
 }
@@ -416,7 +416,7 @@ fn a_purge_that_no_record_covers_is_detected() {
     let what = verdict(dir_of(&lines).path(), &forger.anchored()).unwrap_err().what;
     assert_eq!(what, FaultKind::Purged { first: 1, last: 1 });
     // With the record it verifies, and the hash must still be the right one.
-    forger.event(Event::Purge(PurgeRecord { first: 0, last: 2, purged: 1, ..PurgeRecord::default() }));
+    forger.event(&Event::Purge(PurgeRecord { first: 0, last: 2, purged: 1, ..PurgeRecord::default() }));
     let mut lines = forger.lines.clone();
     blank(&mut lines, 1);
     assert_eq!(verdict(dir_of(&lines).path(), &forger.anchored()).unwrap().purged, 1);

@@ -128,8 +128,9 @@ impl Medium for BadDisk {
 /// Two days of a small log; returns what was acknowledged. Whatever fails, it goes on.
 fn two_days(dir: &Path, medium: Arc<dyn Medium>) -> Vec<Reference> {
     let mut acknowledged = Vec::new();
+    // Clones of one disk: whatever fails under one journal fails under all.
     let start =
-        |now| Journal::open(&Options { medium: medium.clone(), ..Options::new(dir, ORIGIN, Role::Keeper, now) });
+        |now| Journal::open(&Options { medium: Arc::clone(&medium), ..Options::new(dir, ORIGIN, Role::Keeper, now) });
     for (first, second) in
         [("2026-06-11T12:00:00Z", "2026-06-11T13:00:00Z"), ("2026-06-11T14:00:00Z", "2026-06-12T01:00:00Z")]
     {
@@ -358,10 +359,7 @@ fn strace_works() -> bool {
 
 #[test]
 fn system_calls_may_fail_under_a_daemon() {
-    if !strace_works() {
-        println!("skipped: strace is not installed, or not allowed to trace");
-        return;
-    }
+    assert!(strace_works(), "strace cannot inject faults here: run tests/install-packages tools, and allow ptrace");
     for (call, error) in
         [("write", "ENOSPC"), ("fdatasync", "EIO"), ("rename", "EIO"), ("fsync", "EIO"), ("ftruncate", "EIO")]
     {

@@ -1,6 +1,8 @@
 //! Properties of the scan and of surgery over generated messages: trees of depth ≤ 6 with random headers, which are
 //! unambiguous by construction, and heaps of structural lines, which mostly are not.
 
+use std::fmt::Write as _;
+
 use charter_milter::message::attachments::{self, Class};
 use charter_milter::message::edit::PartRemoval;
 use charter_milter::message::headers;
@@ -84,9 +86,9 @@ impl Part {
                 let boundary = format!("=_{number:04}");
                 let mut text = format!("Content-Type: multipart/{kind}; boundary=\"{boundary}\"\r\n\r\n{preamble}");
                 for part in parts {
-                    text.push_str(&format!("\r\n--{boundary}\r\n{}", part.write(number)));
+                    let _ = write!(text, "\r\n--{boundary}\r\n{}", part.write(number));
                 }
-                text.push_str(&format!("\r\n--{boundary}--\r\n{epilogue}"));
+                let _ = write!(text, "\r\n--{boundary}--\r\n{epilogue}");
                 text
             }
         }

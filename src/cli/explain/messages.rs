@@ -138,10 +138,10 @@ mod tests {
     #[test]
     fn an_mbox_falls_into_its_messages() {
         let mbox = b"From a Mon\nSubject: 1\n\n>From here\n\nFrom b Tue\nSubject: 2\n\nx\n";
-        let (earlier, length) = next_of_mbox(mbox).unwrap();
-        assert_eq!(earlier, b"Subject: 1\n\nFrom here\n\n");
-        let (later, more) = next_of_mbox(&mbox[length..]).unwrap();
-        assert_eq!(later, b"Subject: 2\n\nx\n");
+        let (one, length) = next_of_mbox(mbox).unwrap();
+        assert_eq!(one, b"Subject: 1\n\nFrom here\n\n");
+        let (other, more) = next_of_mbox(&mbox[length..]).unwrap();
+        assert_eq!(other, b"Subject: 2\n\nx\n");
         assert!(next_of_mbox(&mbox[length + more..]).is_none());
     }
 }
