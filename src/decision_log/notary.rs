@@ -75,7 +75,7 @@ impl Notary {
             let interval = i64::try_from(options.checkpoint_interval.as_secs().max(1)).unwrap_or(i64::MAX);
             let (last_checkpoint, last_tick) = (now, now);
             let mut notary = Self { key, epoch, day, last_checkpoint, last_tick, windows, interval, _office: office };
-            notary.own_up_to_the_clock(tail, now)?;
+            Self::own_up_to_the_clock(tail, now)?;
             notary.checkpoint(tail, now, CheckpointReason::Start, Vec::new())?;
             Ok(notary)
         })

@@ -107,9 +107,13 @@ fn main() {
     for (name, raw) in &messages {
         println!("{name} ({} octets)", raw.len());
         row("scan", raw, Some(best(20, || drop(black_box(parse(black_box(raw), &LIMITS))))));
-        row("scan, find, strip", raw, Some(best(20, || {
-            black_box(strip(black_box(raw)));
-        })));
+        row(
+            "scan, find, strip",
+            raw,
+            Some(best(20, || {
+                black_box(strip(black_box(raw)));
+            })),
+        );
         let mail_parser = || drop(black_box(mail_parser::MessageParser::default().parse(black_box(raw.as_slice()))));
         row("mail-parser", raw, Some(best(5, mail_parser)));
         row("Python email", raw, python(raw, 3));

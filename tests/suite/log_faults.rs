@@ -126,11 +126,11 @@ impl Medium for BadDisk {
 }
 
 /// Two days of a small log; returns what was acknowledged. Whatever fails, it goes on.
-fn two_days(dir: &Path, medium: Arc<dyn Medium>) -> Vec<Reference> {
+fn two_days(dir: &Path, medium: &Arc<dyn Medium>) -> Vec<Reference> {
     let mut acknowledged = Vec::new();
     // Clones of one disk: whatever fails under one journal fails under all.
     let start =
-        |now| Journal::open(&Options { medium: Arc::clone(&medium), ..Options::new(dir, ORIGIN, Role::Keeper, now) });
+        |now| Journal::open(&Options { medium: Arc::clone(medium), ..Options::new(dir, ORIGIN, Role::Keeper, now) });
     for (first, second) in
         [("2026-06-11T12:00:00Z", "2026-06-11T13:00:00Z"), ("2026-06-11T14:00:00Z", "2026-06-12T01:00:00Z")]
     {
@@ -170,13 +170,13 @@ fn stands(dir: &Path, acknowledged: &[Reference], why: &str) {
 fn fail_everywhere(trouble: Trouble) {
     let dir = tempfile::tempdir().unwrap();
     let healthy = BadDisk::new(usize::MAX, trouble);
-    let acknowledged = two_days(dir.path(), healthy.clone());
+    let acknowledged = two_days(dir.path(), &(healthy.clone() as Arc<dyn Medium>));
     assert_eq!(acknowledged.len(), 12, "a disk that does not fail acknowledges everything");
     all_is_well(dir.path(), &acknowledged, "healthy");
     for fail_at in 1..=healthy.operations() {
         let dir = tempfile::tempdir().unwrap();
         let disk = BadDisk::new(fail_at, trouble);
-        let acknowledged = two_days(dir.path(), disk.clone());
+        let acknowledged = two_days(dir.path(), &(disk.clone() as Arc<dyn Medium>));
         assert!(disk.operations() >= fail_at, "the fault was reached");
         if matches!(trouble, Trouble::PowerCut | Trouble::TornByPowerCut) {
             disk.lose_what_was_not_durable(dir.path());

@@ -243,6 +243,11 @@ fn days_on_which_nothing_happens_verify_too() {
     for day in 1..5 {
         journal.tick_blocking(noon() + SignedDuration::from_hours(24 * day), &[]).unwrap();
     }
-    let verified = charter_milter::decision_log::verify::verify(dir.path(), &charter_milter::decision_log::verify::Anchors::default(), |_| ()).unwrap();
+    let verified = charter_milter::decision_log::verify::verify(
+        dir.path(),
+        &charter_milter::decision_log::verify::Anchors::default(),
+        |_| (),
+    )
+    .unwrap();
     assert_eq!(verified.keys, 5);
 }

@@ -125,8 +125,8 @@ fn next_of_mbox(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     let mut message = Vec::with_capacity(end);
     for line in body.get(..end)?.split_inclusive(|&byte| byte == b'\n') {
         let quotes = line.iter().take_while(|&&byte| byte == b'>').count();
-        let quoted = quotes > 0 && line.get(quotes..).is_some_and(|tail| tail.starts_with(b"From "));
-        message.extend_from_slice(if quoted { line.get(1..).unwrap_or_default() } else { line });
+        let is_quote = quotes > 0 && line.get(quotes..).is_some_and(|tail| tail.starts_with(b"From "));
+        message.extend_from_slice(if is_quote { line.get(1..).unwrap_or_default() } else { line });
     }
     Some((message, start + end))
 }
@@ -140,8 +140,8 @@ mod tests {
         let mbox = b"From a Mon\nSubject: 1\n\n>From here\n\nFrom b Tue\nSubject: 2\n\nx\n";
         let (one, length) = next_of_mbox(mbox).unwrap();
         assert_eq!(one, b"Subject: 1\n\nFrom here\n\n");
-        let (other, more) = next_of_mbox(&mbox[length..]).unwrap();
+        let (other, tail) = next_of_mbox(&mbox[length..]).unwrap();
         assert_eq!(other, b"Subject: 2\n\nx\n");
-        assert!(next_of_mbox(&mbox[length + more..]).is_none());
+        assert!(next_of_mbox(&mbox[length + tail..]).is_none());
     }
 }
