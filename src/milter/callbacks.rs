@@ -89,7 +89,8 @@ pub fn callbacks(gateway: &Arc<Gateway>, role: Role) -> Callbacks<Connection> {
             Box::pin(async move {
                 let Some(connection) = &mut cx.data else { return Status::Tempfail };
                 let reaction = connection.session.end_of_header();
-                react(&mut cx.reply, reaction)
+                let quiet = connection.status(ProtoOpts::NOREPLY_EOH, Status::Continue);
+                if quiet == Status::Noreply { quiet } else { react(&mut cx.reply, reaction) }
             })
         })
         .on_body(|cx, chunk| {

@@ -193,7 +193,7 @@ impl Session {
         let size = incoming.raw.len() + chunk.len();
         if size - incoming.header_bytes > bytes(matter.limits().body_bytes_max) {
             incoming.over = Some((ReasonCode::OverLimit, "body-bytes"));
-        } else if !incoming.permit.as_mut().is_some_and(|permit| permit.grow_to(size)) {
+        } else if !incoming.make_room(size) {
             incoming.over = Some((ReasonCode::OverBudget, "memory"));
         }
         if incoming.over.is_some() {
@@ -235,6 +235,25 @@ impl Session {
         &self.gateway
     }
 }
+
+impl Incoming {
+    /// Makes room for a message of `size` octets, in steps and not by doubling, and counts what is really taken; `false`
+    /// when the memory budget is used up.
+    fn make_room(&mut self, size: usize) -> bool {
+        if size > self.raw.capacity() {
+            let step = (size / GROWTH_DIVISOR).max(GROWTH_BYTES_MIN);
+            self.raw.reserve_exact(size - self.raw.len() + step);
+        }
+        let taken = self.raw.capacity();
+        self.permit.as_mut().is_some_and(|permit| permit.grow_to(taken))
+    }
+}
+
+/// A message whose size was not declared grows by this part of itself…
+const GROWTH_DIVISOR: usize = 8;
+
+/// …and at least by this, four packets of the milter protocol.
+const GROWTH_BYTES_MIN: usize = 256 * 1024;
 
 /// A limit as a length in memory.
 fn bytes(limit: u64) -> usize {
