@@ -2,7 +2,7 @@
 //! Postfix with and without each of them. Prints a table; nothing is asserted, since machines differ.
 //!
 //! Arguments: `--seconds N` for each measurement (1), `--pause MICROSECONDS` between DATA and the header (200),
-//! `--quick` for a short look, `--no-postfix`.
+//! `--quick` for a short look, `--no-postfix`, `--only TEXT` for the mail whose name contains it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,12 +29,13 @@ use milter_client::{Address, Message, Seen, Verdict, session};
 use process::Server;
 
 /// What the measurements are made with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     seconds: f64,
     pause: Duration,
     quick: bool,
     postfix: bool,
+    only: String,
 }
 
 fn main() {
@@ -48,16 +49,15 @@ fn main() {
         };
         return null_milter::serve(&address, kind == "quiet");
     }
-    let value = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1)?.parse::<f64>().ok()
-    };
+    let word = |name: &str| arguments.get(arguments.iter().position(|argument| argument == name)? + 1);
+    let value = |name: &str| word(name)?.parse::<f64>().ok();
     let flag = |name: &str| arguments.iter().any(|argument| argument == name);
     let plan = Plan {
         seconds: value("--seconds").unwrap_or(if flag("--quick") { 0.3 } else { 1.0 }),
         pause: Duration::from_micros(value("--pause").unwrap_or(200.0) as u64),
         quick: flag("--quick"),
         postfix: !flag("--no-postfix"),
+        only: word("--only").cloned().unwrap_or_default(),
     };
     milters(&plan);
     if plan.postfix {
@@ -104,7 +104,8 @@ fn milters(plan: &Plan) {
         "server", "socket", "message", "conns", "each", "msgs/s", "of loud", "cpu ms", "p50 ms", "p99 ms", "peak MB"
     );
     let connections: &[usize] = if plan.quick { &[1, 10] } else { &[1, 10, 50] };
-    let rows = rows();
+    let is_wanted = |row: &Row| [row.name, row.peer].iter().any(|name| name.contains(&plan.only));
+    let rows: Vec<Row> = rows().into_iter().filter(is_wanted).collect();
     // What the loud milter reached, by socket, message, connections and messages on each.
     let mut loud = std::collections::HashMap::new();
     for inet in [false, true] {

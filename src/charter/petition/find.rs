@@ -5,15 +5,14 @@ use std::ops::Range;
 
 use regex::Regex;
 
-use super::pack::{Pack, Signal, What, letters, plain_path};
+use super::disguise::Respeller;
+use super::pack::{Pack, Signal, What, plain_path};
 use super::raw::{Fact, Scope};
 use crate::message::links::{Link, Target};
-use crate::message::text::{Place, Reading, Sentence, View, Word, plain_letters};
+use crate::message::text::{Place, Reading, View, Word};
 
 /// The first so many places of a signal are kept; more say nothing new.
 const PLACES_MAX: usize = 16;
-/// Strong words are looked for in disguised spellings of at most so many pieces.
-const PIECES_MAX: usize = 40;
 /// A shorter prefilled text is a form to fill in, not a letter.
 const PREFILLED_CHARS_MIN: usize = 60;
 
@@ -31,7 +30,7 @@ pub(super) struct Found {
 /// Finds the signals in the author's words or in those quoted; each signal's first place comes first.
 pub(super) fn find(pack: &Pack, reading: &Reading, quoted: bool) -> Vec<Found> {
     let view = if quoted { &reading.quoted } else { &reading.own };
-    let mut search = Search { pack, view, found: Vec::new(), counts: HashMap::new() };
+    let mut search = Search { pack, view, found: Vec::new(), counts: HashMap::new(), candidates: Vec::new() };
     search.phrases();
     search.disguised();
     search.links(reading.links.iter().filter(|link| link.quoted == quoted));
@@ -71,6 +70,8 @@ struct Search<'a> {
     view: &'a View,
     found: Vec<Found>,
     counts: HashMap<usize, usize>,
+    /// Room for the phrases that one sentence may have.
+    candidates: Vec<usize>,
 }
 
 impl Search<'_> {
@@ -99,7 +100,9 @@ impl Search<'_> {
     fn sentence(&mut self, index: usize, text: &str, words: &[Word], respelled: bool) {
         let (pack, view) = (self.pack, self.view);
         let mut starts: Option<Vec<usize>> = None;
-        for phrase in pack.candidates(text) {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        pack.candidates(text, &mut candidates);
+        for phrase in candidates.iter().filter_map(|index| pack.phrase(*index)) {
             let Some(signal) = pack.signals().get(phrase.signal) else { continue };
             if self.is_full(phrase.signal) || respelled && signal.weight < 0.0 {
                 continue;
@@ -128,16 +131,15 @@ impl Search<'_> {
                 break;
             }
         }
+        self.candidates = candidates;
     }
 
     /// Strong words in spellings that hide them: the sentence is read again with the words put right.
     fn disguised(&mut self) {
-        let strong: HashMap<String, &str> =
-            self.pack.strong().iter().map(|word| (letters(word), word.as_str())).collect();
         let disguise = self.pack.signals().iter().position(|s| matches!(s.what, What::Fact(Fact::DisguisedSpelling)));
-        let view = self.view;
-        for (index, sentence) in view.sentences.iter().enumerate() {
-            let Some(respelled) = respell(view, *sentence, &strong) else { continue };
+        let mut respeller = Respeller::new(self.pack.disguises(), self.view);
+        for (index, sentence) in self.view.sentences.iter().enumerate() {
+            let Some(respelled) = respeller.respell(*sentence) else { continue };
             self.sentence(index, &respelled.text, &respelled.words, true);
             if let Some(signal) = disguise {
                 self.add(signal, respelled.place, index);
@@ -232,111 +234,4 @@ impl At<'_> {
 fn is_match_before(pattern: &Regex, view: &View, index: usize) -> bool {
     let before = index.checked_sub(1).and_then(|before| view.sentences.get(before));
     before.is_some_and(|sentence| pattern.is_match(view.text_of(*sentence)))
-}
-
-/// A sentence with its disguised words put right.
-struct Respelled {
-    text: String,
-    words: Vec<Word>,
-    /// Where the first disguised word stands.
-    place: Place,
-}
-
-/// Reads a sentence again with strong words in the place of their disguises; `None` when there are none.
-fn respell(view: &View, sentence: Sentence, strong: &HashMap<String, &str>) -> Option<Respelled> {
-    let words = view.words_of(sentence);
-    let mut respelled = Respelled { text: String::new(), words: Vec::new(), place: Place::default() };
-    let mut first: Option<Place> = None;
-    let mut at = 0;
-    while let Some(word) = words.get(at) {
-        let rest = words.get(at..).unwrap_or_default();
-        let found = disguised_word(view, word, strong)
-            .map(|w| (vec![w], 1))
-            .or_else(|| joined_pieces(view, rest, strong))
-            .or_else(|| spaced_letters(view, rest, strong));
-        let (replacements, pieces) = match &found {
-            Some((replacements, pieces)) => (replacements.as_slice(), *pieces),
-            None => (&[] as &[&str], 1),
-        };
-        if replacements.is_empty() {
-            respelled.push(view.word(word), *word);
-        } else {
-            let last = words.get(at + pieces - 1).unwrap_or(word);
-            let place = Place { end: last.place.end.max(word.place.end), ..word.place };
-            first.get_or_insert(place);
-            for replacement in replacements {
-                respelled.push(replacement, Word { place, ..*word });
-            }
-        }
-        at += pieces;
-    }
-    respelled.place = first?;
-    respelled.text.push(' ');
-    Some(respelled)
-}
-
-impl Respelled {
-    fn push(&mut self, text: &str, word: Word) {
-        self.text.push(' ');
-        self.text.push_str(text);
-        self.words.push(word);
-    }
-}
-
-/// One word with digits or signs for letters, or accents no such word has: `pet1tion`, `$ignez`.
-fn disguised_word<'s>(view: &View, word: &Word, strong: &HashMap<String, &'s str>) -> Option<&'s str> {
-    let text = view.word(word);
-    if text.len() > 40 || text.len() < 4 {
-        return None;
-    }
-    let plain = plain_letters(text);
-    if let Some(found) = strong.get(&(plain_letters(&word.signs()) + &plain))
-        && !word.signs().is_empty()
-        && !plain_letters(&word.signs()).is_empty()
-    {
-        return Some(found);
-    }
-    // The honest spelling, and the one without accents, are no disguise.
-    strong.get(&plain).copied().filter(|found| text != *found && text != without_accents(found))
-}
-
-fn without_accents(word: &str) -> String {
-    use unicode_normalization::UnicodeNormalization as _;
-    word.nfd().filter(|c| !unicode_normalization::char::is_combining_mark(*c)).collect()
-}
-
-/// Pieces of one word with signs but no white space between them: `pé-ti-tion`, `p€tition`, `s.i.g.n.e.z`.
-fn joined_pieces<'s>(view: &View, words: &[Word], strong: &HashMap<String, &'s str>) -> Option<(Vec<&'s str>, usize)> {
-    let pieces = 1 + words.iter().skip(1).take_while(|word| word.joined).take(PIECES_MAX).count();
-    if pieces < 2 {
-        return None;
-    }
-    let mut joined = String::new();
-    for word in words.iter().take(pieces) {
-        // The sign between two pieces may stand for a letter.
-        joined.push_str(&plain_letters(&word.signs()));
-        joined.push_str(&plain_letters(view.word(word)));
-    }
-    let found = strong.get(&joined).or_else(|| {
-        // Signs that merely part the pieces.
-        let bare: String = words.iter().take(pieces).map(|word| plain_letters(view.word(word))).collect();
-        strong.get(&bare)
-    })?;
-    Some((vec![found], pieces))
-}
-
-/// Letters one by one, with white space between them: `p é t i t i o n`; several strong words may follow each other.
-fn spaced_letters<'s>(view: &View, words: &[Word], strong: &HashMap<String, &'s str>) -> Option<(Vec<&'s str>, usize)> {
-    let pieces =
-        words.iter().take_while(|word| word.len <= 4 && view.word(word).chars().count() <= 2).take(PIECES_MAX).count();
-    let single = words.iter().take(pieces).filter(|word| view.word(word).chars().count() == 1).count();
-    if pieces < 4 || single * 2 < pieces {
-        return None;
-    }
-    let joined: String = words.iter().take(pieces).map(|word| plain_letters(view.word(word))).collect();
-    let mut found: Vec<(usize, &str)> =
-        strong.iter().filter_map(|(letters, word)| Some((joined.find(letters)?, *word))).collect();
-    found.sort_unstable_by_key(|(at, word)| (*at, std::cmp::Reverse(word.len())));
-    found.dedup_by_key(|(at, _)| *at);
-    (!found.is_empty()).then(|| (found.into_iter().map(|(_, word)| word).collect(), pieces))
 }

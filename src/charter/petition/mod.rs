@@ -9,6 +9,7 @@
 //! The signals are data: a rule [`Pack`], compiled once. [`analyse`] finds them in a [`Reading`] in time linear in its
 //! length and adds their weights up. A signal counts once, however often it is found.
 
+mod disguise;
 mod find;
 mod pack;
 mod phrase;

@@ -5,16 +5,17 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use aho_corasick::AhoCorasick;
 use data_encoding::HEXLOWER;
-use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
+use super::disguise::Disguises;
 use super::phrase::{self, Classes};
 use super::raw::{Fact, RawPack, RawSignal, Scope};
 use crate::charter::rules::RuleName;
-use crate::message::text::plain_letters;
 
 /// A pack's phrases together compile to at most so many octets; the default pack needs a fraction of it.
 const COMPILED_BYTES_MAX: usize = 64 << 20;
@@ -36,11 +37,11 @@ struct Inner {
     version: u32,
     digest: String,
     threshold: f64,
-    strong: Vec<String>,
+    disguises: Disguises,
     sites: Vec<Site>,
     signals: Vec<Signal>,
     phrases: Vec<Phrase>,
-    anchors: RegexSet,
+    starts: Starts,
 }
 
 /// A mistake in a pack's file.
@@ -137,6 +138,25 @@ pub(super) struct Phrase {
     pub pattern: Regex,
 }
 
+/// What the phrases begin with, looked for all at once.
+struct Starts {
+    finder: AhoCorasick,
+    /// The indices of the phrases that each pattern of the finder belongs to.
+    phrases: Vec<Vec<usize>>,
+}
+
+impl Starts {
+    /// `None` when they are too many to be looked for at once.
+    fn new(starts: &[Vec<String>]) -> Option<Self> {
+        let mut by_start: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (phrase, starts) in starts.iter().enumerate() {
+            starts.iter().for_each(|start| by_start.entry(start).or_default().push(phrase));
+        }
+        let finder = AhoCorasick::new(by_start.keys()).ok()?;
+        Some(Self { finder, phrases: by_start.into_values().collect() })
+    }
+}
+
 /// A site, or the part of one that counts.
 #[derive(Debug)]
 pub(super) struct Site {
@@ -216,14 +236,24 @@ impl Pack {
         self.inner.signals.iter().map(|signal| signal.id.as_str())
     }
 
-    /// The phrases that a sentence may have.
-    pub(super) fn candidates(&self, sentence: &str) -> impl Iterator<Item = &Phrase> {
-        self.inner.anchors.matches(sentence).into_iter().filter_map(|index| self.inner.phrases.get(index))
+    /// The indices of the phrases that a sentence may have, in the order of the file.
+    pub(super) fn candidates(&self, sentence: &str, candidates: &mut Vec<usize>) {
+        candidates.clear();
+        for found in self.inner.starts.finder.find_overlapping_iter(sentence) {
+            candidates.extend(self.inner.starts.phrases.get(found.pattern().as_usize()).into_iter().flatten());
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+    }
+
+    /// A phrase by its index.
+    pub(super) fn phrase(&self, index: usize) -> Option<&Phrase> {
+        self.inner.phrases.get(index)
     }
 
     /// The words worth disguising.
-    pub(super) fn strong(&self) -> &[String] {
-        &self.inner.strong
+    pub(super) fn disguises(&self) -> &Disguises {
+        &self.inner.disguises
     }
 
     pub(super) fn hands_on(&self, signal: usize) -> bool {
@@ -266,7 +296,7 @@ impl Reader {
         if !(raw.pack.threshold.as_ref() > &0.0 && raw.pack.threshold.as_ref() <= &WEIGHT_MAX) {
             self.error(&raw.pack.threshold, format!("the threshold lies above 0 and is at most {WEIGHT_MAX}"));
         }
-        let strong = self.strong(&raw.pack.strong);
+        let disguises = Disguises::new(self.strong(&raw.pack.strong));
         for (name, entries) in &raw.words {
             if entries.as_ref().is_empty() {
                 self.error(entries, format!("the word class `{name}` is empty"));
@@ -283,16 +313,15 @@ impl Reader {
         }
         let sites = self.sites(&raw);
         let mut phrases = Vec::new();
-        let mut anchors = Vec::new();
-        let signals = self.signals(&raw, &mut phrases, &mut anchors);
-        let anchors = RegexSetBuilder::new(&anchors).size_limit(COMPILED_BYTES_MAX).build();
-        let Ok(anchors) = anchors else {
+        let mut starts = Vec::new();
+        let signals = self.signals(&raw, &mut phrases, &mut starts);
+        let Some(starts) = Starts::new(&starts) else {
             self.error(&raw.pack.id, "the phrases of this pack are too large together");
             return None;
         };
         let (id, version, threshold) =
             (raw.pack.id.into_inner(), raw.pack.version.into_inner(), raw.pack.threshold.into_inner());
-        Some(Inner { id, version, digest, threshold, strong, sites, signals, phrases, anchors })
+        Some(Inner { id, version, digest, threshold, disguises, sites, signals, phrases, starts })
     }
 
     fn strong(&mut self, words: &[Spanned<String>]) -> Vec<String> {
@@ -302,11 +331,11 @@ impl Reader {
         words.iter().map(|word| word.as_ref().to_lowercase()).collect()
     }
 
-    /// Compiles a phrase: its pattern and its anchor.
-    fn phrase(&mut self, raw: &Spanned<String>) -> Option<(Regex, String)> {
+    /// Compiles a phrase: its pattern and what it may begin with.
+    fn phrase(&mut self, raw: &Spanned<String>) -> Option<(Regex, Vec<String>)> {
         match phrase::translate(raw.as_ref(), &self.classes) {
             Ok(translated) => match RegexBuilder::new(&translated.pattern).size_limit(COMPILED_BYTES_MAX).build() {
-                Ok(pattern) => return Some((pattern, translated.anchor)),
+                Ok(pattern) => return Some((pattern, translated.starts)),
                 Err(_) => self.error(raw, "this phrase is too large"),
             },
             Err(message) => self.error(raw, message),
@@ -334,7 +363,7 @@ impl Reader {
         sites
     }
 
-    fn signals(&mut self, raw: &RawPack, phrases: &mut Vec<Phrase>, anchors: &mut Vec<String>) -> Vec<Signal> {
+    fn signals(&mut self, raw: &RawPack, phrases: &mut Vec<Phrase>, starts: &mut Vec<Vec<String>>) -> Vec<Signal> {
         let ids: Vec<&str> = raw.signal.iter().map(|s| s.id.as_ref().as_str()).collect();
         let mut signals = Vec::new();
         for (index, signal) in raw.signal.iter().enumerate() {
@@ -354,7 +383,7 @@ impl Reader {
                     self.error(text, "the explanation of a signal is one line");
                 }
             }
-            let Some(what) = self.what(signal, raw, index, phrases, anchors) else { continue };
+            let Some(what) = self.what(signal, raw, index, phrases, starts) else { continue };
             let near = self.indices(&signal.near, &ids, index);
             let yields_to = self.indices(&signal.yields_to, &ids, index);
             let guards = self.guards_of(signal);
@@ -409,13 +438,13 @@ impl Reader {
         raw: &RawPack,
         index: usize,
         phrases: &mut Vec<Phrase>,
-        anchors: &mut Vec<String>,
+        starts: &mut Vec<Vec<String>>,
     ) -> Option<What> {
         let mut found = Vec::new();
         if let Some(list) = &signal.phrases {
-            for (pattern, anchor) in list.iter().filter_map(|p| self.phrase(p)) {
+            for (pattern, start) in list.iter().filter_map(|p| self.phrase(p)) {
                 phrases.push(Phrase { signal: index, pattern });
-                anchors.push(anchor);
+                starts.push(start);
             }
             found.push(What::Phrases);
         }
@@ -453,9 +482,4 @@ pub(super) fn plain_path(path: &str) -> String {
 
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-/// The letters of a strong word as disguised spellings are compared.
-pub(super) fn letters(word: &str) -> String {
-    plain_letters(word)
 }

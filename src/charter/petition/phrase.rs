@@ -21,8 +21,9 @@ pub(super) type Classes = BTreeMap<String, Vec<String>>;
 pub(super) struct Translated {
     /// Matches the phrase in a sentence of a view.
     pub pattern: String,
-    /// Matches a part of it without gaps, to look for first.
-    pub anchor: String,
+    /// Sentences without any of these cannot have the phrase: the first letters, up to `*`, of one of its words, with the
+    /// blank before it.
+    pub starts: Vec<String>,
 }
 
 /// Translates a phrase.
@@ -31,9 +32,8 @@ pub(super) struct Translated {
 /// A sentence that says what is wrong with the phrase.
 pub(super) fn translate(phrase: &str, classes: &Classes) -> Result<Translated, String> {
     let mut pattern = String::new();
-    let mut anchor: Option<String> = None;
+    let mut anchor: Option<Vec<String>> = None;
     let (mut open_end, mut at_start) = (true, false);
-    let mut needs_blank = false;
     for (number, token) in phrase.split_whitespace().enumerate() {
         if !open_end {
             return Err("nothing can follow `$`".to_owned());
@@ -49,29 +49,32 @@ pub(super) fn translate(phrase: &str, classes: &Classes) -> Result<Translated, S
             }
             let _ = write!(pattern, "(?: [^ ]+){{0,{words}}}");
         } else if let Some(optional) = token.strip_suffix('?') {
-            let _ = write!(pattern, "(?: (?:{}))?", alternatives(optional, classes, 0)?);
+            let _ = write!(pattern, "(?: (?:{}))?", alternation(&alternatives(optional, classes, 0)?)?);
         } else {
             let one = alternatives(token, classes, 0)?;
-            let _ = write!(pattern, " (?:{one})");
+            let _ = write!(pattern, " (?:{})", alternation(&one)?);
             // The longest alternation is the rarest guess we can make without reading texts; classes are rarer than words.
             if anchor.as_ref().is_none_or(|best| rarity(&one) > rarity(best)) {
                 anchor = Some(one);
             }
-            needs_blank = true;
         }
     }
-    let anchor = anchor.filter(|_| needs_blank).ok_or("a phrase needs at least one word that is not optional")?;
+    let anchor = anchor.ok_or("a phrase needs at least one word that is not optional")?;
     let start = if at_start { "^" } else { "" };
     let end = if open_end { " " } else { " $" };
-    Ok(Translated { pattern: format!("{start}{pattern}{end}"), anchor: format!(" (?:{anchor}) ") })
+    Ok(Translated {
+        pattern: format!("{start}{pattern}{end}"),
+        starts: anchor.iter().flat_map(|entry| starts(entry)).collect(),
+    })
 }
 
 /// The shortest word of an alternation: short words are frequent.
-fn rarity(alternation: &str) -> usize {
-    alternation.split('|').map(|word| word.chars().filter(|c| c.is_alphanumeric()).count()).min().unwrap_or(0)
+fn rarity(alternatives: &[String]) -> usize {
+    alternatives.iter().map(|entry| entry.chars().filter(|c| c.is_alphanumeric()).count()).min().unwrap_or(0)
 }
 
-fn alternatives(token: &str, classes: &Classes, depth: usize) -> Result<String, String> {
+/// The words a token stands for, those of classes included.
+fn alternatives(token: &str, classes: &Classes, depth: usize) -> Result<Vec<String>, String> {
     if depth > DEPTH_MAX {
         return Err("classes name each other in a circle".to_owned());
     }
@@ -80,13 +83,45 @@ fn alternatives(token: &str, classes: &Classes, depth: usize) -> Result<String, 
         if let Some(name) = alternative.strip_prefix('{').and_then(|a| a.strip_suffix('}')) {
             let class = classes.get(name).ok_or_else(|| format!("there is no word class `{name}`"))?;
             for entry in class {
-                words.push(alternatives(&entry.replace(' ', "_"), classes, depth + 1)?);
+                words.extend(alternatives(&entry.replace(' ', "_"), classes, depth + 1)?);
             }
         } else {
-            words.push(word(alternative)?);
+            words.push(alternative.to_owned());
         }
     }
-    Ok(words.join("|"))
+    Ok(words)
+}
+
+/// A pattern for one of these words.
+fn alternation(words: &[String]) -> Result<String, String> {
+    Ok(words.iter().map(|entry| word(entry)).collect::<Result<Vec<_>, _>>()?.join("|"))
+}
+
+/// What every text begins with, after a blank, that [`word`] fits: in all its spellings, cut where these become too many.
+fn starts(entry: &str) -> Vec<String> {
+    /// Three accents; few words have more, and what is cut still says enough.
+    const SPELLINGS_MAX: usize = 8;
+    let mut starts = vec![" ".to_owned()];
+    let mut is_whole = true;
+    for c in entry.chars() {
+        let letters = match c {
+            '*' => {
+                is_whole = false;
+                break;
+            }
+            '\'' | '’' | '_' | '-' => vec![" ".to_owned()],
+            c => spellings(c),
+        };
+        if starts.len() * letters.len() > SPELLINGS_MAX {
+            is_whole = false;
+            break;
+        }
+        starts = starts.iter().flat_map(|start| letters.iter().map(move |letter| format!("{start}{letter}"))).collect();
+    }
+    if is_whole {
+        starts.iter_mut().for_each(|start| start.push(' '));
+    }
+    starts
 }
 
 /// One word or, with `_` or an apostrophe in it, several.
@@ -97,7 +132,12 @@ fn word(entry: &str) -> Result<String, String> {
             '*' => pattern.push_str("[^ ]*"),
             '\'' | '’' | '_' | '-' => pattern.push(' '),
             '§' => pattern.push(c),
-            c if c.is_alphanumeric() => accent(c, &mut pattern),
+            c if c.is_alphanumeric() => match spellings(c).as_slice() {
+                [accented, bare] => {
+                    let _ = write!(pattern, "[{accented}{bare}]");
+                }
+                plain => pattern.extend(plain.iter().map(String::as_str)),
+            },
             c => return Err(format!("`{c}` has no meaning in a phrase")),
         }
     }
@@ -107,15 +147,13 @@ fn word(entry: &str) -> Result<String, String> {
     Ok(pattern)
 }
 
-/// An accented letter also fits without its accent.
-fn accent(c: char, pattern: &mut String) {
+/// A letter as folded text has it, and without its accent.
+fn spellings(c: char) -> Vec<String> {
     use unicode_normalization::UnicodeNormalization as _;
     let lower: String = c.to_lowercase().collect();
     let lower = lower.replace('œ', "oe").replace('æ', "ae");
     match lower.nfd().next() {
-        Some(bare) if bare.is_ascii() && !lower.starts_with(bare) => {
-            let _ = write!(pattern, "[{lower}{bare}]");
-        }
-        _ => pattern.push_str(&lower),
+        Some(bare) if bare.is_ascii() && !lower.starts_with(bare) => vec![lower, bare.to_string()],
+        _ => vec![lower],
     }
 }

@@ -26,6 +26,11 @@ pub(super) fn is_tnef(part: &Part, raw: &[u8]) -> bool {
     if part.file_name().is_some_and(|name| name.eq_ignore_ascii_case("winmail.dat")) {
         return true;
     }
+    has_signature(part, raw)
+}
+
+/// Whether it begins as such a container does; only the first octets are decoded.
+fn has_signature(part: &Part, raw: &[u8]) -> bool {
     let body = raw.get(part.body.clone()).unwrap_or_default().trim_ascii_start();
     let head = body.get(..body.len().min(32)).unwrap_or_default();
     part.encoding != TransferEncoding::Unknown && decode::transfer(part.encoding, head).starts_with(&SIGNATURE)
@@ -33,6 +38,9 @@ pub(super) fn is_tnef(part: &Part, raw: &[u8]) -> bool {
 
 /// The names of the files inside, as far as they can be read.
 pub(super) fn names(part: &Part, raw: &[u8]) -> Vec<String> {
+    if !has_signature(part, raw) {
+        return Vec::new();
+    }
     let body = raw.get(part.body.clone()).unwrap_or_default();
     let body = body.get(..body.len().min(ENCODED_BYTES_MAX)).unwrap_or_default();
     let container = decode::transfer(part.encoding, body);

@@ -398,8 +398,8 @@ fn stray_controls(raw: &[u8]) -> (bool, bool, bool) {
     let pairs = || raw.iter().zip(raw.get(1..).unwrap_or_default());
     let (first, last) = (raw.first(), raw.last());
     let (mut cr, mut lf, mut nul) = (last == Some(&b'\r'), first == Some(&b'\n'), first == Some(&0));
-    let any = pairs().fold(false, |any, (byte, next)| any || ((*byte == b'\r') != (*next == b'\n')) || (*next == 0));
-    if any {
+    let odd = |byte: u8, next: u8| u8::from(byte == b'\r') ^ u8::from(next == b'\n') | u8::from(next == 0);
+    if pairs().fold(0, |any, (byte, next)| any | odd(*byte, *next)) != 0 {
         for (byte, next) in pairs() {
             cr |= *byte == b'\r' && *next != b'\n';
             lf |= *byte != b'\r' && *next == b'\n';

@@ -10,47 +10,60 @@ const MARKS_MAX: usize = 8;
 /// A letter with the marks that follow it, to be normalised together.
 #[derive(Default)]
 pub(super) struct Cluster {
-    characters: String,
-    marks: usize,
+    first: Option<char>,
+    /// What follows it.
+    marks: String,
+    marks_seen: usize,
 }
 
 impl Cluster {
     /// Takes the next character. `false` means that it begins another cluster and was not taken.
     pub fn take(&mut self, c: char) -> bool {
-        if self.characters.is_empty() {
-            self.characters.push(c);
+        if self.first.is_none() {
+            self.first = Some(c);
             return true;
         }
-        if !c.is_ascii() && is_combining_mark(c) {
-            if self.marks < MARKS_MAX {
-                self.characters.push(c);
-            }
-            self.marks += 1;
-            return true;
+        if !may_combine(c) || !is_combining_mark(c) {
+            return false;
         }
-        false
+        if self.marks_seen < MARKS_MAX {
+            self.marks.push(c);
+        }
+        self.marks_seen += 1;
+        true
     }
 
     /// Empties the cluster into `out`, each character folded.
     pub fn flush(&mut self, mut out: impl FnMut(char)) {
-        let mut characters = self.characters.chars();
-        match (characters.next(), characters.next()) {
-            (None, _) => {}
-            (Some(c), None) if c.is_ascii() => out(c.to_ascii_lowercase()),
-            _ => {
-                for c in self.characters.nfkc() {
-                    letter(c, &mut out);
-                }
-            }
+        let Some(first) = self.first.take() else { return };
+        if self.marks_seen == 0 && is_normal(first) {
+            letter(first, &mut out);
+            return;
         }
-        self.characters.clear();
-        self.marks = 0;
+        for c in std::iter::once(first).chain(self.marks.chars()).nfkc() {
+            letter(c, &mut out);
+        }
+        self.marks.clear();
+        self.marks_seen = 0;
     }
+}
+
+/// No character below combines with the one before it: most of what we read need not be looked up.
+fn may_combine(c: char) -> bool {
+    c >= '\u{300}'
+}
+
+/// Whether NFKC leaves this character as it is when nothing combines with it; `false` where it has to be asked.
+fn is_normal(c: char) -> bool {
+    c.is_ascii() || matches!(c, '\u{c0}'..='\u{ff}' | 'œ' | 'Œ' | '’' | '‘' | '“' | '”' | '«' | '»')
 }
 
 /// Whether readers see nothing of this character: `Default_Ignorable_Code_Point` of the Unicode character database, and
 /// the controls that are not white space.
 pub(super) fn is_invisible(c: char) -> bool {
+    if matches!(c, ' '..='~' | '\u{c0}'..='\u{ff}') {
+        return false;
+    }
     match c {
         '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' => false,
         '\u{0}'..='\u{1f}'
@@ -115,18 +128,30 @@ fn twin(c: char) -> Option<char> {
 #[must_use]
 pub fn plain_letters(word: &str) -> String {
     let mut plain = String::with_capacity(word.len());
-    for c in word.nfd() {
-        let c = match c {
-            '0' => 'o',
-            '1' | '!' | '|' | 'l' => 'i',
-            '3' | '€' => 'e',
-            '4' | '@' => 'a',
-            '5' | '$' => 's',
-            '7' | '+' => 't',
-            c if c.is_alphanumeric() => c,
-            _ => continue,
-        };
-        plain.push(c);
-    }
+    push_plain_letters(word.chars(), &mut plain);
     plain
+}
+
+/// [`plain_letters`] into a string that is at hand.
+pub fn push_plain_letters(characters: impl Iterator<Item = char>, plain: &mut String) {
+    for c in characters {
+        if c.is_ascii() {
+            plain.extend(imitated(c));
+        } else {
+            plain.extend(std::iter::once(c).nfd().filter_map(imitated));
+        }
+    }
+}
+
+/// The letter a character stands for or imitates; `None` for signs that imitate none.
+fn imitated(c: char) -> Option<char> {
+    match c {
+        '0' => Some('o'),
+        '1' | '!' | '|' | 'l' => Some('i'),
+        '3' | '€' => Some('e'),
+        '4' | '@' => Some('a'),
+        '5' | '$' => Some('s'),
+        '7' | '+' => Some('t'),
+        c => c.is_alphanumeric().then_some(c),
+    }
 }

@@ -12,7 +12,7 @@ mod plain;
 mod quote;
 mod words;
 
-pub use fold::plain_letters;
+pub use fold::{plain_letters, push_plain_letters};
 pub use words::{ADDRESS_WORD, LINK_WORD, Place, Sentence, View, Word};
 
 use super::links::{Form, Link};

@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use regex::Regex;
 
 use super::page::Page;
@@ -39,6 +40,11 @@ static FORWARD: LazyLock<Option<Regex>> = LazyLock::new(|| {
         )",
     )
     .ok()
+});
+
+/// Without one of these a line introduces neither a reply nor a forwarded text.
+static INTRODUCTION: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder().ascii_case_insensitive(true).build(["crit", "wrote", "message", "--"]).ok()
 });
 
 /// Whether the subject says that the message is forwarded.
@@ -83,12 +89,14 @@ fn quotation(page: &Page, forwarded_subject: bool) -> Option<Start> {
             continue;
         }
         let line = line.trim_start_matches(['*', '_', '|', '>', ' ']);
-        if matches(&FORWARD, line) {
-            return Some(Start::Forwarded(at));
-        }
         let quoted = |at| Some(if forwarded_subject { Start::Forwarded(at) } else { Start::Quoted(at) });
-        if matches(&REPLY, line) {
-            return quoted(at);
+        if INTRODUCTION.as_ref().is_none_or(|words| words.is_match(line)) {
+            if matches(&FORWARD, line) {
+                return Some(Start::Forwarded(at));
+            }
+            if matches(&REPLY, line) {
+                return quoted(at);
+            }
         }
         match from_line {
             Some((start, since)) if number <= since + 2 && matches(&OUTLOOK_SENT, line) => return quoted(start),

@@ -78,9 +78,8 @@ pub struct View {
 
 impl Word {
     /// The last signs right before it.
-    #[must_use]
-    pub fn signs(&self) -> String {
-        self.before.iter().filter(|c| **c != '\0').collect()
+    pub fn signs(&self) -> impl Iterator<Item = char> {
+        self.before.into_iter().filter(|c| *c != '\0')
     }
 }
 
@@ -141,8 +140,16 @@ impl Builder {
         let mut in_quoted = false;
         let mut skip_to = 0;
         let mut last_source = 0;
+        // Where the next link, quotation or end of either is; before it a character is only a character.
+        let mut next_event = 0;
         for (at, c, source) in page.characters() {
             last_source = source;
+            if at < next_event {
+                if at >= skip_to {
+                    self.writer(in_quoted).character(c, part, source);
+                }
+                continue;
+            }
             while let Some(anchor) = anchors.next_if(|a| a.range.end <= at) {
                 self.writer(in_quoted).anchor(anchor, page, part, in_quoted, links);
             }
@@ -154,6 +161,15 @@ impl Builder {
                 self.writer(in_quoted).end_sentence();
                 in_quoted = now_quoted;
             }
+            next_event = [
+                anchors.peek().map(|anchor| anchor.range.end),
+                quoted.peek().map(|range| if in_quoted { range.end } else { range.start }),
+                shown.peek().map(|found| found.range.start),
+            ]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(usize::MAX);
             if at < skip_to {
                 continue;
             }
@@ -360,7 +376,8 @@ impl Writer {
         if self.word.is_empty() {
             return;
         }
-        let word = std::mem::take(&mut self.word);
+        // Its room goes to the next word.
+        let mut word = std::mem::take(&mut self.word);
         let joined = !self.gap.space && self.view.words.len() as u64 > u64::from(self.sentence_first);
         let long_before = self.dropped || self.view.words.last().is_some_and(|w| w.len >= 3);
         self.dropped = joined && long_before && is_inclusive_ending(&word, self.gap.last());
@@ -371,6 +388,8 @@ impl Writer {
         } else {
             self.push(&word, self.word_place, joined);
         }
+        word.clear();
+        self.word = word;
         self.gap = Gap::default();
     }
 

@@ -1,0 +1,217 @@
+//! Strong words in spellings that hide them: digits and signs for letters, words in pieces, letters set apart.
+//!
+//! Every word of every message comes by here, so that what cannot be a disguise is told by its first letter and its
+//! length before anything is compared.
+
+use std::collections::HashMap;
+
+use crate::message::text::{Place, Sentence, View, Word, plain_letters, push_plain_letters};
+
+/// Strong words are looked for in disguised spellings of at most so many pieces.
+const PIECES_MAX: usize = 40;
+/// No disguise of a strong word has fewer or more octets.
+const DISGUISE_BYTES: std::ops::RangeInclusive<usize> = 4..=40;
+
+/// The words worth disguising.
+#[derive(Debug, Default)]
+pub(super) struct Disguises {
+    words: Vec<Strong>,
+    /// Indices of the words by their plain letters.
+    by_letters: HashMap<String, usize>,
+    /// The plain letters they begin with.
+    initials: Vec<char>,
+    /// Letters of the longest.
+    letters_max: usize,
+}
+
+#[derive(Debug)]
+struct Strong {
+    word: String,
+    /// Without accents: a honest spelling as well.
+    bare: String,
+    /// As disguised spellings are compared.
+    letters: String,
+}
+
+impl Disguises {
+    /// Prepares the strong words of a pack.
+    pub(super) fn new(words: impl IntoIterator<Item = String>) -> Self {
+        let mut disguises = Self::default();
+        for word in words {
+            let letters = plain_letters(&word);
+            disguises.initials.extend(letters.chars().next().filter(|initial| !disguises.initials.contains(initial)));
+            disguises.letters_max = disguises.letters_max.max(letters.chars().count());
+            disguises.by_letters.insert(letters.clone(), disguises.words.len());
+            disguises.words.push(Strong { bare: without_accents(&word), letters, word });
+        }
+        disguises
+    }
+
+    fn get(&self, letters: &str) -> Option<&Strong> {
+        self.by_letters.get(letters).and_then(|index| self.words.get(*index))
+    }
+
+    fn is_initial(&self, letters: &str) -> bool {
+        letters.chars().next().is_some_and(|initial| self.initials.contains(&initial))
+    }
+}
+
+/// A sentence with its disguised words put right.
+pub(super) struct Respelled {
+    /// The words with a blank before each and one at the end.
+    pub text: String,
+    /// The words; their offsets are those of the view.
+    pub words: Vec<Word>,
+    /// Where the first disguised word stands.
+    pub place: Place,
+}
+
+impl Respelled {
+    fn push(&mut self, text: &str, word: Word) {
+        self.text.push(' ');
+        self.text.push_str(text);
+        self.words.push(word);
+    }
+}
+
+/// Reads the sentences of a view again.
+pub(super) struct Respeller<'a> {
+    disguises: &'a Disguises,
+    view: &'a View,
+    /// Room for the letters of one word.
+    letters: String,
+}
+
+/// Strong words that stand in the place of some words of the text.
+type Unmasked<'a> = (Vec<&'a str>, usize);
+
+impl<'a> Respeller<'a> {
+    pub(super) fn new(disguises: &'a Disguises, view: &'a View) -> Self {
+        Self { disguises, view, letters: String::new() }
+    }
+
+    /// Reads a sentence again with strong words in the place of their disguises; `None` when there are none.
+    pub(super) fn respell(&mut self, sentence: Sentence) -> Option<Respelled> {
+        let view = self.view;
+        let words = view.words_of(sentence);
+        let mut respelled: Option<Respelled> = None;
+        let mut at = 0;
+        while let Some(word) = words.get(at) {
+            let Some((replacements, pieces)) = self.unmask(words.get(at..).unwrap_or_default()) else {
+                if let Some(respelled) = &mut respelled {
+                    respelled.push(view.word(word), *word);
+                }
+                at += 1;
+                continue;
+            };
+            let last = words.get(at + pieces - 1).unwrap_or(word);
+            let place = Place { end: last.place.end.max(word.place.end), ..word.place };
+            let respelled = respelled.get_or_insert_with(|| {
+                let mut before = Respelled { text: String::new(), words: Vec::new(), place };
+                words.iter().take(at).for_each(|word| before.push(view.word(word), *word));
+                before
+            });
+            for replacement in replacements {
+                respelled.push(replacement, Word { place, ..*word });
+            }
+            at += pieces;
+        }
+        if let Some(respelled) = &mut respelled {
+            respelled.text.push(' ');
+        }
+        respelled
+    }
+
+    /// What the first of these words hides, alone or with those that follow, and how many words that takes.
+    fn unmask(&mut self, words: &[Word]) -> Option<Unmasked<'a>> {
+        let first = words.first()?;
+        if let Some(word) = self.one_word(first) {
+            return Some((vec![word], 1));
+        }
+        self.joined_pieces(words).or_else(|| self.spaced_letters(words))
+    }
+
+    /// One word with digits or signs for letters, or accents no such word has: `pet1tion`, `$ignez`.
+    fn one_word(&mut self, word: &Word) -> Option<&'a str> {
+        let text = self.view.word(word);
+        if !DISGUISE_BYTES.contains(&text.len()) {
+            return None;
+        }
+        self.letters.clear();
+        push_plain_letters(word.signs(), &mut self.letters);
+        let signs = self.letters.len();
+        push_plain_letters(text.chars().take(1), &mut self.letters);
+        if !self.disguises.is_initial(&self.letters)
+            && !self.disguises.is_initial(self.letters.get(signs..).unwrap_or_default())
+            || text.chars().count() > self.disguises.letters_max
+        {
+            return None;
+        }
+        push_plain_letters(text.chars().skip(1), &mut self.letters);
+        if signs > 0
+            && let Some(found) = self.disguises.get(&self.letters)
+        {
+            return Some(&found.word);
+        }
+        let found = self.disguises.get(self.letters.get(signs..).unwrap_or_default())?;
+        // The honest spelling, and the one without accents, are no disguise.
+        (text != found.word && text != found.bare).then_some(&found.word)
+    }
+
+    /// Pieces of one word with signs but no white space between them: `pé-ti-tion`, `p€tition`, `s.i.g.n.e.z`.
+    fn joined_pieces(&mut self, words: &[Word]) -> Option<Unmasked<'a>> {
+        if !words.get(1)?.joined {
+            return None;
+        }
+        let pieces = 1 + words.iter().skip(1).take_while(|word| word.joined).take(PIECES_MAX).count();
+        // First with the signs, which may stand for letters; then without, where they merely part the pieces.
+        for with_signs in [true, false] {
+            self.letters.clear();
+            for word in words.iter().take(pieces) {
+                if with_signs {
+                    push_plain_letters(word.signs(), &mut self.letters);
+                }
+                push_plain_letters(self.view.word(word).chars(), &mut self.letters);
+                if !self.disguises.is_initial(&self.letters) {
+                    break;
+                }
+            }
+            if let Some(found) = self.disguises.get(&self.letters) {
+                return Some((vec![&found.word], pieces));
+            }
+        }
+        None
+    }
+
+    /// Letters one by one, with white space between them: `p é t i t i o n`; several strong words may follow each other.
+    fn spaced_letters(&mut self, words: &[Word]) -> Option<Unmasked<'a>> {
+        let view = self.view;
+        let length = |word: &Word| view.word(word).chars().count();
+        let pieces = words.iter().take_while(|word| word.len <= 4 && length(word) <= 2).take(PIECES_MAX).count();
+        if pieces < 4 {
+            return None;
+        }
+        let single = words.iter().take(pieces).filter(|word| length(word) == 1).count();
+        if single * 2 < pieces {
+            return None;
+        }
+        self.letters.clear();
+        for word in words.iter().take(pieces) {
+            push_plain_letters(view.word(word).chars(), &mut self.letters);
+        }
+        let mut found: Vec<(usize, &str)> = self
+            .disguises
+            .words
+            .iter()
+            .filter_map(|strong| Some((self.letters.find(&strong.letters)?, strong.word.as_str())))
+            .collect();
+        found.sort_unstable_by_key(|(at, word)| (*at, std::cmp::Reverse(word.len())));
+        found.dedup_by_key(|(at, _)| *at);
+        (!found.is_empty()).then(|| (found.into_iter().map(|(_, word)| word).collect(), pieces))
+    }
+}
+
+fn without_accents(word: &str) -> String {
+    use unicode_normalization::UnicodeNormalization as _;
+    word.nfd().filter(|c| !unicode_normalization::char::is_combining_mark(*c)).collect()
+}
