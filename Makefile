@@ -23,6 +23,8 @@ help:
 	@echo '              (make run DEMO_ARGS=--once ends after the messages)'
 	@echo 'make build    the optimised program, target/release/charter-milter'
 	@echo 'make test     every test, with real mail servers (through sudo where we are not root: Postfix needs it)'
+	@echo 'make fuzz     fuzzing of MIME parsing and surgery (make fuzz SECONDS=900 for longer)'
+	@echo 'make differential  mail beside three other readers alone'
 	@echo 'make check    formatting, lints, licences and sources of the dependencies'
 	@echo 'make bench    speed and memory, beside a milter that does nothing'
 	@echo 'make eval     how well petitions and copies are recognised, on the corpus'
@@ -36,8 +38,10 @@ run:
 build:
 	$(CARGO) build --release --bin charter-milter
 
+# Messages that cannot be had or a reader that is missing make it fail.
 test:
 	tests/install-packages
+	tests/differential/corpus.sh
 	$(CARGO) test
 
 check: fmt clippy deny
@@ -61,14 +65,16 @@ bench:
 	$(CARGO) bench --bench log
 	$(CARGO) bench --bench mime
 
-# MIME parsing and surgery: SECONDS each, from the golden messages; and beside three other readers of mail.
+# MIME parsing and surgery: SECONDS each, from the golden messages.
 SECONDS ?= 60
 fuzz:
 	tests/fuzz/run mime $(SECONDS)
 	tests/fuzz/run surgery $(SECONDS)
 
 differential:
-	tests/differential/run
+	tests/install-packages readers
+	tests/differential/corpus.sh
+	$(CARGO) test --test suite differential:: -- --nocapture
 
 eval:
 	$(CARGO) run --release --example eval -- $(EVAL_ARGS)

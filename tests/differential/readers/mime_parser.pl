@@ -32,6 +32,8 @@ sub walk {
     }
 }
 
+# Its decoders warn of lines they find odd; what they make of them is what counts.
+local $SIG{__WARN__} = sub {};
 while (my $path = <STDIN>) {
     chomp $path;
     my $seen = {file => $path, attachments => [], texts => []};
