@@ -1,7 +1,7 @@
 //! `charter-milter serve`: the daemon. It opens what it needs, binds its sockets, and then waits for signals.
 //!
 //! SIGHUP reads the configuration again; one that has errors changes nothing. SIGTERM and SIGINT stop it gracefully:
-//! messages under way are finished, up to a deadline, and a last checkpoint is signed.
+//! messages whose content is already coming in are finished, up to a deadline, and a last checkpoint is signed.
 
 mod sockets;
 mod upkeep;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -29,6 +29,9 @@ use sockets::Bound;
 
 /// How long a connection from the MTA may idle: above any MTA's own time-outs, which decide.
 const IDLE_MAX: Duration = Duration::from_hours(2);
+
+/// How long a stopping daemon waits for what its threads still do once its sockets are closed.
+const LAST_WORK_MAX: Duration = Duration::from_secs(5);
 
 /// Runs the daemon.
 #[derive(Debug, clap::Args)]
@@ -73,7 +76,13 @@ pub fn run(args: &Args) -> Exit {
     };
     start_logging(&config.daemon);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(serve(args, config))) {
+    let served = runtime.map_err(Failure::from).and_then(|runtime| {
+        let served = runtime.block_on(serve(args, config));
+        // A disk or a mail server that hangs keeps nobody waiting for ever.
+        runtime.shutdown_timeout(LAST_WORK_MAX);
+        served
+    });
+    match served {
         Ok(()) => Exit::Fine,
         Err(failure) => {
             tracing::error!(%failure, "the daemon stops");
@@ -105,10 +114,12 @@ async fn serve(args: &Args, config: Config) -> Result<(), Failure> {
     let clock = clock::system();
     let daemon = config.daemon.clone();
     meters::serve(daemon.metrics).map_err(|(address, reason)| Failure::Metrics { address, reason })?;
+    // Before anybody can know that we run: a signal that came too early would end the daemon instead of being heard.
+    let signals = Signals::heard()?;
     let bound = sockets::bind(&daemon.listeners).await?;
     let (in_force, watched) = watch::channel(Arc::new(InForce::new(config)));
     let gateway = Arc::new(open(&daemon, watched, &clock)?);
-    announce(&gateway, "in-force", &in_force.borrow().clone()).await;
+    announce(args, &gateway, &in_force.borrow().clone()).await;
     meters::config_loaded(clock());
 
     let (stop, stopped) = watch::channel(false);
@@ -125,7 +136,7 @@ async fn serve(args: &Args, config: Config) -> Result<(), Failure> {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
 
-    wait_for_signals(args, &gateway, &in_force).await?;
+    signals.wait(args, &gateway, &in_force).await;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("stopping: messages under way are finished");
     let _ = stop.send(true);
@@ -133,6 +144,7 @@ async fn serve(args: &Args, config: Config) -> Result<(), Failure> {
     if tokio::time::timeout(deadline, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
         tracing::warn!(?deadline, "some messages were still under way; their mail server will present them again");
     }
+    upkeep::sign_off(&gateway).await;
     Ok(())
 }
 
@@ -143,7 +155,8 @@ fn open(daemon: &Daemon, in_force: watch::Receiver<Arc<InForce>>, clock: &Clock)
     // The log first: it is what keeps a second daemon out of this directory.
     let log = state.log();
     let origin = log_origin();
-    let options = Options::new(log.clone(), &origin, Role::Keeper, clock());
+    let checkpoint_interval = daemon.checkpoint_interval;
+    let options = Options { checkpoint_interval, ..Options::new(log.clone(), &origin, Role::Keeper, clock()) };
     let journal = Journal::open(&options).map_err(|source| Failure::Log { path: log.clone(), source })?;
     let store = Sqlite::open(&state.0).map_err(|source| Failure::Store { path: state.0.clone(), source })?;
     let memory = Memory {
@@ -202,20 +215,28 @@ async fn serve_socket(
     }
 }
 
-/// Returns when the daemon is to stop; reloads meanwhile.
-async fn wait_for_signals(
-    args: &Args,
-    gateway: &Arc<Gateway>,
-    in_force: &watch::Sender<Arc<InForce>>,
-) -> Result<(), Failure> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => reload(args, gateway, in_force).await,
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+/// The signals that mean something to a daemon.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn heard() -> std::io::Result<Self> {
+        let [hangup, terminate, interrupt] =
+            [SignalKind::hangup(), SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+        Ok(Self { hangup: hangup?, terminate: terminate?, interrupt: interrupt? })
+    }
+
+    /// Returns when the daemon is to stop; reloads meanwhile.
+    async fn wait(mut self, args: &Args, gateway: &Arc<Gateway>, in_force: &watch::Sender<Arc<InForce>>) {
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => reload(args, gateway, in_force).await,
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+            }
         }
     }
 }
@@ -227,7 +248,7 @@ async fn reload(args: &Args, gateway: &Arc<Gateway>, in_force: &watch::Sender<Ar
     match loaded {
         Ok(Ok(config)) => {
             let fresh = Arc::new(InForce::new(config));
-            announce(gateway, "in-force", &fresh).await;
+            announce(args, gateway, &fresh).await;
             in_force.send_replace(fresh);
             metrics::gauge!(meters::RELOAD_FAILED).set(0.0);
             meters::config_loaded(gateway.now());
@@ -247,13 +268,13 @@ async fn reload(args: &Args, gateway: &Arc<Gateway>, in_force: &watch::Sender<Ar
 }
 
 /// Puts the digest of every file in force into the log.
-async fn announce(gateway: &Gateway, result: &str, in_force: &InForce) {
+async fn announce(args: &Args, gateway: &Gateway, in_force: &InForce) {
+    let home = args.config.parent().unwrap_or(Path::new(""));
     let files = in_force.config.files.iter().map(|file| FileDigest {
-        name: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        name: file.path.strip_prefix(home).unwrap_or(&file.path).to_string_lossy().into_owned(),
         sha256: file.sha256.clone(),
     });
     let record = ConfigRecord {
-        result: result.to_owned(),
         digest: in_force.digest.clone(),
         files: files.collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -5,10 +5,11 @@
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::record::{Event, FORMAT_VERSION, Kind};
+use super::shape;
 use super::tree::{Hash, leaf_hash};
 
 /// No line is longer, octets; the largest honest one (hundreds of rules under dozens of charters) stays far below.
@@ -111,7 +112,7 @@ pub struct RecordLine<'a> {
     pub at: Timestamp,
     /// What kind it is.
     pub kind: Kind,
-    /// Its body, JSON, not looked into yet.
+    /// Its body, JSON, with the fields of its kind and no other.
     pub body: &'a str,
     /// Its leaf hash.
     pub leaf: Hash,
@@ -122,27 +123,73 @@ impl RecordLine<'_> {
     ///
     /// # Errors
     ///
-    /// When it is not one that this kind of record has.
+    /// When it holds a text that this kind of record does not have.
     pub fn event(&self) -> Result<Event, LineError> {
-        Event::from_body(self.kind, self.body).map_err(|error| malformed(&error))
+        Event::from_body(self.kind, self.body).map_err(|error| malformed(&error, 0))
     }
 }
 
-#[derive(Deserialize)]
+/// The fields of a line, as they stand in it.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawLine<'a> {
     v: u32,
     i: u64,
+    #[serde(default, borrow, deserialize_with = "present")]
     at: Option<&'a str>,
+    #[serde(default, borrow, deserialize_with = "present")]
     salt: Option<&'a str>,
+    #[serde(default, borrow, deserialize_with = "present")]
     kind: Option<&'a str>,
-    #[serde(borrow)]
-    body: Option<&'a RawValue>,
+    #[serde(default, borrow, deserialize_with = "present_body")]
+    body: Option<&'a str>,
+    #[serde(default, borrow, deserialize_with = "present")]
     leaf: Option<&'a str>,
 }
 
+/// A field that is there holds text: `null` is no way to leave it out.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a str>, D::Error> {
+    <&str>::deserialize(deserializer).map(Some)
+}
+
+fn present_body<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a str>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(|body| Some(body.get()))
+}
+
+impl<'a> RawLine<'a> {
+    /// Takes a record apart that is written as [`Draft::line`] writes it, without reading the body; `None` when it is written in
+    /// any other way. What remains is a JSON object with these fields if the body is one.
+    fn as_written(line: &'a str) -> Option<Self> {
+        let (i, rest) = line.strip_prefix(OPENING)?.split_once(',')?;
+        let plain = i.bytes().all(|octet| octet.is_ascii_digit()) && (i == "0" || !i.starts_with('0'));
+        let (at, rest) = rest.strip_prefix(r#""at":""#)?.split_once('"')?;
+        let (salt, rest) = rest.strip_prefix(r#","salt":""#)?.split_once('"')?;
+        let (kind, rest) = rest.strip_prefix(r#","kind":""#)?.split_once('"')?;
+        let body = rest.strip_prefix(r#","body":"#)?.strip_suffix('}')?;
+        // What JSON may write with an escape is left to a reader of JSON.
+        let plain = plain && [at, salt, kind].iter().all(|text| text.bytes().all(is_plain));
+        let (at, salt, kind, body) = (Some(at), Some(salt), Some(kind), Some(body));
+        plain.then_some(Self { v: FORMAT_VERSION, i: i.parse().ok()?, at, salt, kind, body, leaf: None })
+    }
+
+    fn read(line: &'a str) -> Result<Self, LineError> {
+        // serde would take a list of the values as well.
+        if !line.trim_start().starts_with('{') {
+            return Err(LineError::Malformed("no object".into()));
+        }
+        serde_json::from_str(line).map_err(|error| malformed(&error, 0))
+    }
+}
+
+/// How every line begins.
+const OPENING: &str = r#"{"v":1,"i":"#;
+
+fn is_plain(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"-_:.+".contains(&octet)
+}
+
 impl<'a> Line<'a> {
-    /// Reads one line, given without its line feed.
+    /// Reads one line, given without its line feed: its fields, and that its body has the fields of its kind and no other.
     ///
     /// # Errors
     ///
@@ -151,7 +198,9 @@ impl<'a> Line<'a> {
         if bytes.len() > LINE_BYTES_MAX {
             return Err(LineError::TooLong);
         }
-        let raw: RawLine<'a> = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
+        let line = std::str::from_utf8(bytes)
+            .map_err(|error| LineError::Malformed(format!("no UTF-8, at octet {}", error.valid_up_to())))?;
+        let raw = RawLine::as_written(line).map_or_else(|| RawLine::read(line), Ok)?;
         if raw.v != FORMAT_VERSION {
             return Err(LineError::Version(raw.v));
         }
@@ -164,7 +213,9 @@ impl<'a> Line<'a> {
                 }
                 let at = at.parse().map_err(|_| LineError::Malformed("the time is not RFC 3339".into()))?;
                 let kind = kind.parse().map_err(|()| LineError::Kind)?;
-                Ok(Self::Record(RecordLine { index: i, at, kind, body: body.get(), leaf: leaf_hash(bytes) }))
+                let offset = body.as_ptr().addr() - line.as_ptr().addr();
+                shape::check(kind, body).map_err(|error| malformed(&error, offset))?;
+                Ok(Self::Record(RecordLine { index: i, at, kind, body, leaf: leaf_hash(bytes) }))
             }
             RawLine { i, at: None, salt: None, kind: None, body: None, leaf: Some(leaf), .. } => {
                 let leaf = BASE64.decode(leaf.as_bytes()).map_err(|_| LineError::Leaf)?;
@@ -195,13 +246,14 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What serde says, without quoting the line.
-fn malformed(error: &serde_json::Error) -> LineError {
+/// What serde says, without quoting the line; it began to read at `offset`.
+fn malformed(error: &serde_json::Error, offset: usize) -> LineError {
+    let column = offset + error.column();
     LineError::Malformed(match error.classify() {
         serde_json::error::Category::Io => "unreadable".into(),
-        serde_json::error::Category::Eof => format!("ends early, at column {}", error.column()),
-        serde_json::error::Category::Syntax => format!("no JSON, at column {}", error.column()),
-        serde_json::error::Category::Data => format!("wrong fields, at column {}", error.column()),
+        serde_json::error::Category::Eof => format!("ends early, at column {column}"),
+        serde_json::error::Category::Syntax => format!("no JSON, at column {column}"),
+        serde_json::error::Category::Data => format!("wrong fields, at column {column}"),
     })
 }
 
@@ -303,6 +355,54 @@ mod tests {
         assert!(matches!(error(r#"{"v":1,"i":1}"#), LineError::Malformed(_)));
         assert!(matches!(error(&format!("{good} {good}")), LineError::Malformed(_)));
         assert_eq!(error(&" ".repeat(LINE_BYTES_MAX + 1)), LineError::TooLong);
+    }
+
+    #[test]
+    fn a_line_means_the_same_however_its_json_is_written() {
+        let good = draft().line(1);
+        assert_eq!(RawLine::as_written(&good).unwrap(), RawLine::read(&good).unwrap());
+        let leaf = |line: &str| match Line::parse(line.as_bytes()).unwrap() {
+            Line::Record(record) => (record.index, record.kind, record.body.to_owned()),
+            Line::Purged { .. } => panic!("a record"),
+        };
+        let others = [
+            good.replace(r#""v":1,"i":1"#, r#""i":1,"v":1"#),
+            good.replace(",\"at\"", " , \"at\""),
+            good.replace("\"kind\"", r#""k\u0069nd""#),
+            format!(" {good} "),
+        ];
+        for other in &others {
+            assert_eq!(RawLine::as_written(other), None, "{other}");
+            assert_eq!(leaf(other), leaf(&good), "{other}");
+        }
+        // Whatever octet is replaced: what is taken apart as written is what a reader of JSON reads, if it is JSON at all.
+        for at in 0..good.len() {
+            for octet in (0x20..0x7f).map(char::from) {
+                let line: String = good.chars().enumerate().map(|(i, c)| if i == at { octet } else { c }).collect();
+                let whole = serde_json::from_str::<serde_json::Value>(&line).is_ok();
+                assert!(whole || Line::parse(line.as_bytes()).is_err(), "{line}");
+                if let (Some(fast), true) = (RawLine::as_written(&line), whole) {
+                    assert_eq!(RawLine::read(&line).unwrap(), fast, "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_body_is_held_against_the_table_of_fields_and_the_place_is_named() {
+        let good = draft().line(1);
+        let body = good.find("\"before\"").unwrap();
+        let line = good.replace("\"before\"", "\"behind\"");
+        let Err(LineError::Malformed(what)) = Line::parse(line.as_bytes()) else { panic!("malformed") };
+        assert_eq!(what, format!("wrong fields, at column {}", body + "\"behind\"".len()));
+        for other in [
+            good.replace("\"leaf\"", "").replace(r#""v":1"#, r#""v":1,"leaf":null"#),
+            format!("[{}]", good.trim_start_matches('{').trim_end_matches('}')),
+            r#"[1,1,"1970-01-01T00:00:00Z","AAAAAAAAAAAAAAAAAAAAAA","clock",{},"x"]"#.to_owned(),
+        ] {
+            assert!(matches!(Line::parse(other.as_bytes()), Err(LineError::Malformed(_))), "{other}");
+        }
+        assert!(good.starts_with(OPENING));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod purge;
 pub mod reader;
 pub mod record;
 pub mod report;
+mod shape;
 pub mod tail;
 pub mod tree;
 pub mod verify;

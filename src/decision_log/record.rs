@@ -32,7 +32,7 @@ closed_list! {
         Cancel = "cancel",
         /// A sender, a list or a charter was suspended, or a suspension lifted.
         Stop = "stop",
-        /// A configuration came into force, or was refused.
+        /// A configuration came into force.
         Config = "config",
         /// A signing key was announced.
         Key = "key",
@@ -159,7 +159,7 @@ pub struct DecisionRecord {
     pub stage: String,
     /// One entry for each charter and list (or general rules) that the message was judged under.
     pub judgements: Vec<JudgementRecord>,
-    /// Names of the edits made, in order.
+    /// Names of the edits made, in order, with their number where there may be several: `tracking-removed=1`.
     pub edits: Vec<String>,
     /// The mail server's queue id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -433,12 +433,10 @@ pub struct StopRecord {
     pub clause: Option<String>,
 }
 
-/// A configuration came into force, or was refused.
+/// A configuration came into force.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigRecord {
-    /// `in-force` or `refused`.
-    pub result: String,
     /// Digest over all files, lower-case hex; decision records quote it.
     pub digest: String,
     /// Every file.
@@ -451,7 +449,7 @@ pub struct ConfigRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileDigest {
-    /// Its name, relative to the configuration directory.
+    /// Its name, relative to the directory of the main file.
     pub name: String,
     /// SHA-256, lower-case hex.
     pub sha256: String,

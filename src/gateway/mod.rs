@@ -117,10 +117,23 @@ impl Ruled {
     }
 }
 
+/// Messages whose content is on its way to us: each holds a clone.
+#[derive(Debug, Clone, Default)]
+pub struct UnderWay(Arc<()>);
+
+impl UnderWay {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        Arc::strong_count(&self.0) - 1
+    }
+}
+
 /// The gateway of one daemon.
 pub struct Gateway {
     parts: Parts,
     budget: Budget,
+    under_way: UnderWay,
     pending: Pending,
 }
 
@@ -145,6 +158,7 @@ impl Gateway {
         let memory_bytes = parts.in_force.borrow().config.daemon.limits.memory_bytes_max;
         Self {
             budget: Budget::new(usize::try_from(memory_bytes).unwrap_or(usize::MAX)),
+            under_way: UnderWay::default(),
             pending: Pending::default(),
             parts,
         }
@@ -154,6 +168,12 @@ impl Gateway {
     #[must_use]
     pub fn in_force(&self) -> Arc<InForce> {
         Arc::clone(&self.parts.in_force.borrow())
+    }
+
+    /// The messages under way, over all connections.
+    #[must_use]
+    pub fn under_way(&self) -> &UnderWay {
+        &self.under_way
     }
 
     /// The memory budget.
@@ -437,6 +457,14 @@ impl Gateway {
                 Vec::new()
             }
         }
+    }
+
+    /// Signs a last checkpoint, for a daemon that stops: what it did since the last one is then proven too. Blocks.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub fn sign_off(&self) -> Result<Published, Trouble> {
+        Ok(self.parts.journal.checkpoint_blocking(self.now())?)
     }
 
     /// Records a refusal and words the reply. A refusal that cannot be recorded becomes "try again later".

@@ -7,6 +7,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,13 +32,36 @@ pub enum Socket {
 pub struct Patient {
     socket: Socket,
     pause: Option<Pin<Box<Sleep>>>,
+    door: Door,
+}
+
+/// Whether a listener still accepts connections.
+#[derive(Debug, Clone, Default)]
+pub struct Door(Arc<AtomicBool>);
+
+impl Door {
+    /// From now on connections wait where the system keeps them: for the next daemon under socket activation, or until the
+    /// socket goes.
+    pub fn close(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Patient {
     /// Wraps a bound socket.
     #[must_use]
     pub fn new(socket: Socket) -> Self {
-        Self { socket, pause: None }
+        Self { socket, pause: None, door: Door::default() }
+    }
+
+    /// What closes it, from elsewhere.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door.clone()
     }
 
     fn poll_socket(&self, cx: &mut Context<'_>) -> Poll<io::Result<EitherStream<TcpStream, UnixStream>>> {
@@ -57,6 +82,9 @@ impl Listener for Patient {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Io>> {
         loop {
+            if self.door.is_closed() {
+                return Poll::Pending;
+            }
             if let Some(pause) = &mut self.pause {
                 match pause.as_mut().poll(cx) {
                     Poll::Pending => return Poll::Pending,

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::charter::verdict::{ReasonCode, Verdict};
 
@@ -27,6 +27,19 @@ pub const RELOAD_FAILED: &str = "charter_milter_reload_failed";
 pub const UNWRITABLE: &str = "charter_milter_unwritable";
 /// Seconds since the epoch at which the configuration in force was loaded.
 pub const CONFIG_LOADED: &str = "charter_milter_config_loaded_timestamp_seconds";
+
+/// Every metric.
+pub const ALL: [&str; 9] = [
+    CONNECTIONS,
+    ACCEPT_ERRORS,
+    UNCONCERNED,
+    DECISIONS,
+    REFUSALS,
+    DECISION_SECONDS,
+    RELOAD_FAILED,
+    UNWRITABLE,
+    CONFIG_LOADED,
+];
 
 const COUNTERS: [(&str, &str); 3] = [
     (CONNECTIONS, "Connections from the mail server."),
@@ -80,6 +93,7 @@ fn register() {
         counter!(REFUSALS, "reason" => reason.as_str()).absolute(0);
     }
     describe_histogram!(DECISION_SECONDS, Unit::Seconds, "Time from the end of a message to its decision.");
+    drop(histogram!(DECISION_SECONDS));
     describe_gauge!(RELOAD_FAILED, "1 while the last reload of the configuration failed and the old one is in force.");
     gauge!(RELOAD_FAILED).set(0.0);
     describe_gauge!(UNWRITABLE, "1 while the decision log, the ledger or the store cannot be written.");

@@ -18,7 +18,12 @@ pub use crate::config::daemon::Role;
 use crate::gateway::Gateway;
 use listener::{Patient, Socket};
 
-/// Serves one socket until `shutdown` completes and its sessions have ended.
+/// How often a closing socket looks whether messages are still under way.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// Serves one socket until `shutdown` completes and its sessions have ended. From then on nobody is accepted any more, and a
+/// message whose content is already on its way to us is finished; indymilter by itself would end its session at the next
+/// command. How long that may take is for the caller to say.
 ///
 /// # Errors
 /// The listener failed for good; accept errors are not among the reasons.
@@ -31,5 +36,15 @@ pub async fn serve(
     shutdown: impl Future,
 ) -> io::Result<()> {
     let config = Config { max_connections: connections_max, connection_timeout: idle_max, ..Config::default() };
-    indymilter::run(Patient::new(socket), callbacks::callbacks(&gateway, role), config, shutdown).await
+    let callbacks = callbacks::callbacks(&gateway, role);
+    let patient = Patient::new(socket);
+    let door = patient.door();
+    let drained = async move {
+        shutdown.await;
+        door.close();
+        while gateway.under_way().count() > 0 {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    };
+    indymilter::run(patient, callbacks, config, drained).await
 }

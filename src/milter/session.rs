@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::charter::verdict::{Evidence, ReasonCode};
-use crate::gateway::{Gateway, Matter, Permit, Ruled};
+use crate::gateway::{Gateway, Matter, Permit, Ruled, UnderWay};
 use crate::message::address::Address;
 use crate::message::envelope::{Envelope, Recipient};
 use crate::wording::replies::Reply;
@@ -45,6 +45,8 @@ struct Incoming {
     header_done: bool,
     permit: Option<Permit>,
     over: Option<(ReasonCode, &'static str)>,
+    /// Held from DATA on: a daemon that stops waits for it.
+    under_way: Option<UnderWay>,
 }
 
 /// What the MTA says of a client at MAIL.
@@ -100,6 +102,7 @@ impl Session {
             header_done: false,
             permit: None,
             over: None,
+            under_way: None,
         });
     }
 
@@ -123,6 +126,7 @@ impl Session {
             self.incoming = None;
             return Reaction::Accept;
         };
+        incoming.under_way = Some(self.gateway.under_way().clone());
         if self.role == Role::Hold {
             incoming.matter = Some(matter);
             return Reaction::Continue;

@@ -111,6 +111,8 @@ def check_value(holds, value):
         need(isinstance(value, str), "not text")
     elif holds == "integer":
         need(is_count(value), "not a count")
+    elif holds == "integer below 2^32":
+        need(is_count(value) and value < 2**32, "not a count below 2^32")
     elif holds == "true or false":
         need(isinstance(value, bool), "neither true nor false")
     elif holds == "time":
@@ -130,7 +132,7 @@ def check_fields(of, value):
     for name in value:
         need(name in FIELDS[of], f"unknown field {name!r} in {of}")
     for name, (holds, optional) in FIELDS[of].items():
-        if name in value and not (optional and value[name] is None):
+        if name in value:
             check_value(holds, value[name])
         else:
             need(optional, f"{of} lacks {name}")

@@ -86,7 +86,9 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<Exit, Problem> {
         }
     };
     let question = question(&dir, args, config.as_ref())?;
-    let mut report = report(&dir, &question).map_err(Problem::new)?;
+    // What is counted is what the checkpoint signs that the report names; what came after it is for the next report.
+    let signed = verified.last.as_ref().map_or(0, |head| head.size);
+    let mut report = report(&dir, &question, signed).map_err(Problem::new)?;
     report.origin = verified.origin.unwrap_or_default();
     report.checkpoint = verified.last;
     report.key_confirmed = verified.first_key_confirmed;

@@ -20,6 +20,9 @@ const EVERY: Duration = Duration::from_secs(5);
 /// How often old rows are looked for.
 const FORGET_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
+/// How long a stopping daemon waits for the last checkpoint to be signed and taken by the mail server.
+const SIGN_OFF_MAX: Duration = Duration::from_secs(5);
+
 /// Counters are kept this much longer than their span, for a clock that was wrong.
 const COUNTERS_KEPT_FOR: SignedDuration = SignedDuration::from_hours(24 * 40);
 
@@ -43,6 +46,23 @@ pub async fn run(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
+/// Signs a last checkpoint and hands it to the mail server, so that an auditor can tell a daemon that was stopped from a log
+/// whose end was cut off. Not for long: a stop has a deadline.
+pub async fn sign_off(gateway: &Arc<Gateway>) {
+    let signing = Arc::clone(gateway);
+    let last = tokio::task::spawn_blocking(move || match signing.sign_off() {
+        Ok(published) => {
+            if let Some(mail) = auditor_mail(&signing.in_force().config.daemon) {
+                send_now(&mail, &[published]);
+            }
+        }
+        Err(error) => tracing::error!(%error, "no last checkpoint could be signed"),
+    });
+    if tokio::time::timeout(SIGN_OFF_MAX, last).await.is_err() {
+        tracing::error!("the mail server did not take the last checkpoint in time; it is in the log");
+    }
+}
+
 /// The charters whose night window is open now.
 fn open_windows(gateway: &Gateway) -> Vec<String> {
     let (in_force, now) = (gateway.in_force(), gateway.now());
@@ -57,13 +77,15 @@ fn open_windows(gateway: &Gateway) -> Vec<String> {
 fn send(gateway: &Gateway, published: Vec<Published>) {
     let in_force = gateway.in_force();
     let Some(mail) = auditor_mail(&in_force.config.daemon).filter(|_| !published.is_empty()) else { return };
-    tokio::task::spawn_blocking(move || {
-        for checkpoint in &published {
-            if let Err(error) = mail.send(checkpoint) {
-                tracing::error!(%error, "a checkpoint could not be mailed to the auditors; it is in the log");
-            }
+    tokio::task::spawn_blocking(move || send_now(&mail, &published));
+}
+
+fn send_now(mail: &AuditorMail, published: &[Published]) {
+    for checkpoint in published {
+        if let Err(error) = mail.send(checkpoint) {
+            tracing::error!(%error, "a checkpoint could not be mailed to the auditors; it is in the log");
         }
-    });
+    }
 }
 
 fn auditor_mail(daemon: &Daemon) -> Option<AuditorMail> {

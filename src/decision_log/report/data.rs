@@ -218,24 +218,23 @@ pub struct StopLine {
 pub struct ConfigLine {
     /// When.
     pub at: Timestamp,
-    /// `in-force` or `refused`.
-    pub result: String,
     /// Digest over all files.
     pub digest: String,
     /// Names of the files whose digest differs from that of the configuration before.
     pub changed: Vec<String>,
 }
 
-/// Counts the records of `dir` that `question` asks for. The log should have been verified.
+/// Counts the records of `dir` that `question` asks for, of the first `signed` ones: those that the checkpoint signs which the
+/// report names. The log should have been verified.
 ///
 /// # Errors
 ///
 /// When it cannot be read.
-pub fn report(dir: &Path, question: &Question) -> Result<Report, ReadError> {
+pub fn report(dir: &Path, question: &Question, signed: u64) -> Result<Report, ReadError> {
     let mut count = Count::new(question);
     Segments::open(dir)?.for_each(|place, line, _| match line {
-        Line::Record(record) => count.record(place, record),
-        Line::Purged { .. } => Ok(()),
+        Line::Record(record) if record.index < signed => count.record(place, record),
+        _ => Ok(()),
     })?;
     Ok(count.finish())
 }
@@ -333,11 +332,8 @@ impl<'a> Count<'a> {
         let files: BTreeMap<_, _> = config.files.into_iter().map(|file| (file.name, file.sha256)).collect();
         let names: BTreeSet<_> = files.keys().chain(self.files.keys()).collect();
         let changed = names.into_iter().filter(|name| files.get(*name) != self.files.get(*name)).cloned();
-        let line = ConfigLine { at, result: config.result, digest: config.digest, changed: changed.collect() };
-        // A configuration that was refused changes nothing.
-        if line.result == "in-force" {
-            self.files = files;
-        }
+        let line = ConfigLine { at, digest: config.digest, changed: changed.collect() };
+        self.files = files;
         if !early {
             self.report.configurations.push(line);
         }
