@@ -6,7 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
 
 use super::data::{CharterReport, Report};
-use super::words::Words;
+use super::words::{Words, term};
 use super::{plots, text};
 
 /// The page. Figures are drawn for the eye; each has its numbers in a table beside it.
@@ -23,6 +23,8 @@ pub fn html(report: &Report, words: &Words) -> Result<String, minijinja::Error> 
     environment.add_filter("duration", text::duration);
     let zone = TimeZone::get(&report.time_zone).unwrap_or(TimeZone::UTC);
     environment.add_filter("local", move |time: String| local(&time, &zone));
+    let language = words.lang;
+    environment.add_filter("term", move |name: String| term(language, &name).to_owned());
     environment.add_filter("fixed1", |number: f64| format!("{number:.1}"));
     environment.add_template("page.html", PAGE)?;
     let figures: Vec<_> = report.charters.iter().map(|charter| figures(charter, words)).collect();
@@ -30,6 +32,7 @@ pub fn html(report: &Report, words: &Words) -> Result<String, minijinja::Error> 
         r => Value::from(Serde(report)),
         w => Value::from(Serde(words)),
         figures => figures,
+        legend_of => Value::from(Serde(plots::legend(words))),
         period => text::period(report, words),
     })
 }

@@ -1,6 +1,7 @@
 //! Plots in SVG, drawn without a font file: viewers set the text in their own sans-serif.
 
 use plotters::prelude::*;
+use serde::Serialize;
 
 use super::data::{CharterReport, Verdicts};
 use super::words::Words;
@@ -10,6 +11,20 @@ const WIDTH: u32 = 860;
 /// The colours of accepted, held, refused, put off: told apart by colour-blind readers too, and in print by lightness.
 const COLOURS: [RGBColor; 4] =
     [RGBColor(0, 114, 178), RGBColor(86, 180, 233), RGBColor(213, 94, 0), RGBColor(150, 150, 150)];
+
+/// What a colour stands for.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Entry {
+    colour: String,
+    name: &'static str,
+}
+
+/// What each colour stands for: set in the page beside a plot, where no bar can hide behind it.
+pub(super) fn legend(words: &Words) -> Vec<Entry> {
+    let names = [words.accepted, words.held, words.refused, words.deferred];
+    let entry = |(name, RGBColor(r, g, b))| Entry { colour: format!("#{r:02x}{g:02x}{b:02x}"), name };
+    names.into_iter().zip(COLOURS).map(entry).collect()
+}
 
 /// Messages by day, stacked by verdict. `None` when there is nothing to draw.
 pub(super) fn by_day(charter: &CharterReport, words: &Words) -> Option<String> {
@@ -47,13 +62,13 @@ fn draw(
 ) -> Result<(), Undrawn> {
     let undrawn = |_| DrawingAreaErrorKind::LayoutError;
     let root = SVGBackend::with_string(svg, (WIDTH, height)).into_drawing_area();
-    // At least one: the highest of them is above zero. The room above the bars is for the legend.
+    // At least one: the highest of them is above zero.
     let count = bars.len().max(1);
     let mut chart = ChartBuilder::on(&root)
         .margin(8)
-        .x_label_area_size(42)
+        .x_label_area_size(24)
         .y_label_area_size(48)
-        .build_cartesian_2d((0..count - 1).into_segmented(), 0..highest + highest.div_ceil(2))
+        .build_cartesian_2d((0..count - 1).into_segmented(), 0..highest + highest.div_ceil(12))
         .map_err(undrawn)?;
     let label = |value: &SegmentValue<usize>| match value {
         SegmentValue::CenterOf(at) | SegmentValue::Exact(at) => {
@@ -70,8 +85,7 @@ fn draw(
         .label_style(("sans-serif", 12))
         .draw()
         .map_err(undrawn)?;
-    let names = [words.accepted, words.held, words.refused, words.deferred];
-    for (series, (name, colour)) in names.iter().zip(COLOURS).enumerate() {
+    for (series, colour) in COLOURS.into_iter().enumerate() {
         let bar = |(at, (_, verdicts)): (usize, &(String, Verdicts))| {
             let parts = [verdicts.accepted, verdicts.held, verdicts.refused, verdicts.deferred];
             let below: u64 = parts.iter().take(series).sum();
@@ -82,20 +96,8 @@ fn draw(
             bar.set_margin(0, 0, margin, margin);
             bar
         };
-        chart
-            .draw_series(bars.iter().enumerate().map(bar))
-            .map_err(undrawn)?
-            .label(*name)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 10, y + 5)], colour.filled()));
+        chart.draw_series(bars.iter().enumerate().map(bar)).map_err(undrawn)?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.3))
-        .label_font(("sans-serif", 12))
-        .draw()
-        .map_err(undrawn)?;
     root.present().map_err(undrawn)
 }
 

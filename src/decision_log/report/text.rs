@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::data::{CharterReport, Report, Spread, Verdicts};
-use super::words::Words;
+use super::words::{Words, term};
 
 /// The report as text.
 #[must_use]
@@ -26,12 +26,19 @@ pub fn text(report: &Report, words: &Words) -> String {
     let _ = writeln!(out, "\n{}", words.stops);
     for stop in &report.stops {
         let whom = stop.whom.as_deref().unwrap_or("-");
-        let _ = writeln!(out, "  {}  {} {} {whom}  {}", stop.at, stop.action, stop.target, stop.reason);
+        let _ = writeln!(
+            out,
+            "  {}  {} {} {whom}  {}",
+            stop.at,
+            term(words.lang, &stop.action),
+            term(words.lang, &stop.target),
+            stop.reason
+        );
     }
     let _ = writeln!(out, "\n{}", words.configurations);
     for config in &report.configurations {
         let digest: String = config.digest.chars().take(16).collect();
-        let _ = writeln!(out, "  {}  {} {digest}  {}", config.at, config.result, config.changed.join(", "));
+        let _ = writeln!(out, "  {}  {digest}  {}", config.at, config.changed.join(", "));
     }
     let _ = writeln!(out, "\n{}: {}", words.clock_jumps, report.clock_jumps);
     let _ = writeln!(out, "{}: {}", words.recoveries, report.recoveries);

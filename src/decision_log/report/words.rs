@@ -31,6 +31,10 @@ words! {
         "The auditors' key was not given: the log only agrees with itself.";
     charter: "Charte", "Charter";
     summary: "Ensemble", "Overall";
+    total: "Total", "Total";
+    figures: "Les mêmes chiffres en tableau", "The same figures as a table";
+    judged: "Messages et refus", "Messages and refusals";
+    let_go: "Distribution et quotas", "Release and quotas";
     messages: "Messages", "Messages";
     accepted: "Acceptés", "Accepted";
     held: "Retenus jusqu'à la nuit", "Held until night";
@@ -48,6 +52,7 @@ words! {
     sender: "Expéditeur", "Sender";
     released: "Distribués", "Released";
     wait: "Attente (min / médiane / max)", "Wait (min / median / max)";
+    waited: "Attente", "Wait";
     mean_rank: "Rang moyen dans la nuit", "Mean place in the night";
     quotas: "Quotas (plus forte utilisation)", "Quotas (fullest use)";
     reasons: "Motifs de refus", "Reasons of refusal";
@@ -69,7 +74,6 @@ words! {
     reference: "Référence", "Reference";
     until: "Jusqu'à", "Until";
     configurations: "Changements de configuration", "Configuration changes";
-    result: "Résultat", "Result";
     digest: "Empreinte", "Digest";
     changed: "Fichiers changés", "Files changed";
     operators: "Commandes des opérateurs", "Operators' commands";
@@ -80,6 +84,29 @@ words! {
     how: "Comment vérifier", "How to verify";
     how_text: "Avec une copie du journal et la clé remise aux auditeurs : charter-milter log verify --dir COPIE --key CLÉ",
         "With a copy of the log and the key the auditors were given: charter-milter log verify --dir COPY --key KEY";
+}
+
+/// Names of closed lists in records that people read in a report, and the same in French.
+const TERMS: [(&str, &str); 13] = [
+    ("hour", "heure"),
+    ("day", "jour"),
+    ("week", "semaine"),
+    ("month", "mois"),
+    ("period", "période"),
+    ("stop", "arrêt"),
+    ("resume", "reprise"),
+    ("breaker", "disjoncteur"),
+    ("sender", "expéditeur"),
+    ("mailbox", "boîte"),
+    ("list", "liste"),
+    ("charter", "charte"),
+    ("all", "tout"),
+];
+
+/// A name of a closed list in the language of the page; one that is not in [`TERMS`] stays as it is.
+pub(super) fn term<'n>(lang: &str, name: &'n str) -> &'n str {
+    let known = TERMS.iter().find(|(english, _)| lang == FRENCH.lang && *english == name);
+    known.map_or(name, |(_, french)| french)
 }
 
 /// The words of a language.
