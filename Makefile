@@ -6,6 +6,7 @@
 CARGO     ?= cargo
 PREFIX    ?= /usr/local
 DOC       := $(PREFIX)/share/doc/charter-milter
+PROGRAM   := target/release/charter-milter
 TOOLS     := target/tools
 CARGO_DENY_VERSION := 0.20.2
 
@@ -81,7 +82,7 @@ eval:
 
 # The units name /usr/bin; they are installed with the prefix that the program really has.
 install: build
-	install -D -m 755 target/release/charter-milter $(DESTDIR)$(PREFIX)/bin/charter-milter
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/charter-milter
 	install -d -m 755 $(DESTDIR)$(DOC)/charters $(DESTDIR)$(PREFIX)/lib/systemd/system/charter-milter.service.d \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 README.md docs/*.md conf/charter-milter.toml $(DESTDIR)$(DOC)/
@@ -89,5 +90,5 @@ install: build
 	for unit in systemd/*.service systemd/*.socket systemd/*.timer; do \
 		sed 's,/usr/bin/,$(PREFIX)/bin/,' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit#systemd/} || exit 1; done
 	install -m 644 systemd/charter-milter.service.d/* $(DESTDIR)$(PREFIX)/lib/systemd/system/charter-milter.service.d/
-	target/release/charter-milter manual $(DESTDIR)$(PREFIX)/share/man/man1
-	target/release/charter-milter completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/charter-milter
+	$(PROGRAM) manual $(DESTDIR)$(PREFIX)/share/man/man1
+	$(PROGRAM) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/charter-milter

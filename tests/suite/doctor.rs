@@ -3,74 +3,33 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::Output;
 
-use charter_milter::decision_log::{Journal, Options as LogOptions, Role};
 use charter_milter::hold::ledger::Ledger;
 use charter_milter::hold::{Held, Route};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
-use crate::mta::gateway::binary;
+use crate::home::{Home, now};
 use crate::mta::postfix::{Options, Postfix};
 use crate::mta::sink::Sink;
-use crate::mta::write;
 
-const CHARTER: &str = r#"
-[charter]
-id       = "jour"
-title    = "Listes"
-language = "fr"
-timezone = "Europe/Paris"
-mode     = "enforce"
-domains  = ["organisation.example"]
-
-[[list]]
-address = "liste@organisation.example"
-label   = "Liste"
-
-[[sender]]
-name      = "Syndicat A"
-addresses = ["a@syndicat.example"]
-proofs    = [{ sasl = "a" }]
-lists     = ["liste@organisation.example"]
-
-[rules]
-sender = { clause = "x:1" }
-
-[[clause]]
-id   = "x:1"
-text = "Who may write."
-"#;
-
-#[expect(clippy::disallowed_methods, reason = "the mail servers of these tests run by the real clock")]
-fn now() -> Timestamp {
-    Timestamp::now()
-}
-
-/// A configuration for the gateway of a Postfix, with a state directory as a daemon leaves it.
-fn configure(postfix: &Postfix, more: &str) -> PathBuf {
-    let here = postfix.directory().join("gateway");
-    write(&here, "charters/jour.toml", CHARTER);
-    let state = here.join("state");
-    std::fs::create_dir_all(&state).unwrap();
-    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
+/// The home of a gateway for a Postfix.
+fn home(postfix: &Postfix, more: &str) -> Home {
     let main = format!(
-        "charters = [\"charters/*.toml\"]\nstate_directory = \"{}\"\n[[listen]]\naddress = \"unix:{}\"\n[mta]\nkind = \"postfix\"\n\
-         config_directory = \"{}\"\n{more}",
-        state.display(),
+        "[[listen]]\naddress = \"unix:{}\"\n[mta]\nkind = \"postfix\"\nconfig_directory = \"{}\"\n{more}",
         socket(postfix).display(),
         postfix.config_directory().display()
     );
-    write(&here, "charter-milter.toml", main)
+    Home::new(&postfix.directory().join("gateway"), &["jour"], &main)
 }
 
 fn socket(postfix: &Postfix) -> PathBuf {
     postfix.directory().join("queue/charter-milter/milter.sock")
 }
 
-fn doctor(config: &Path) -> Output {
-    Command::new(binary()).args(["doctor", "--json", "--config"]).arg(config).stdin(Stdio::null()).output().unwrap()
+fn doctor(home: &Home) -> Output {
+    home.run(&["doctor", "--json"])
 }
 
 /// What was looked at and not found fine, as `level check`.
@@ -97,8 +56,8 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 fn a_postfix_as_it_comes_is_found_wanting_and_a_mended_one_is_not() {
     let sink = Sink::start();
     let postfix = Postfix::start(&Options::new(sink.address()).set("soft_bounce", "yes"));
-    let config = configure(&postfix, "");
-    let output = doctor(&config);
+    let home = home(&postfix, "");
+    let output = doctor(&home);
     assert_eq!(output.status.code(), Some(1));
     let names = found(&output);
     for expected in [
@@ -123,10 +82,8 @@ fn a_postfix_as_it_comes_is_found_wanting_and_a_mended_one_is_not() {
         ("smtpd_forbid_bare_newline", "yes"),
         ("soft_bounce", "no"),
     ]);
-    let state = config.parent().unwrap().join("state");
-    let log = LogOptions::new(state.join("log"), "gateway.example/charter-milter", Role::Keeper, now());
-    Journal::open(&log).unwrap();
-    let output = doctor(&config);
+    home.leave_log();
+    let output = doctor(&home);
     let allowed = set(&["advice release-rights", "advice clock"]);
     let names = found(&output);
     assert!(names.is_subset(&allowed), "{names:?}");
@@ -141,7 +98,7 @@ fn a_postfix_as_it_comes_is_found_wanting_and_a_mended_one_is_not() {
         entered,
         size_bytes: 1,
         charter: "jour".to_owned(),
-        list: "liste@organisation.example".to_owned(),
+        list: "jour@lists.example".to_owned(),
         sender: "p".to_owned(),
         reference: "0-0123456789abcdef".to_owned(),
         registered_as: None,
@@ -150,14 +107,9 @@ fn a_postfix_as_it_comes_is_found_wanting_and_a_mended_one_is_not() {
         window_ends: now() + SignedDuration::from_hours(1),
         period_ends: None,
     };
-    Ledger::open(&state.join("ledger.sqlite")).unwrap().enter(&[&held]).unwrap();
-    assert!(found(&doctor(&config)).contains("fault release-runs"));
-    let output = Command::new(binary())
-        .args(["doctor", "--json", "--config"])
-        .arg(&config)
-        .env("CHARTER_MILTER_TEST_CLOCK", "2018-06-25T12:00:00Z")
-        .output()
-        .unwrap();
+    Ledger::open(&home.state().join("ledger.sqlite")).unwrap().enter(&[&held]).unwrap();
+    assert!(found(&doctor(&home)).contains("fault release-runs"));
+    let output = home.run_at(Some("2018-06-25T12:00:00Z"), &["doctor", "--json"]);
     assert!(found(&output).contains("fault clock"), "{:?}", found(&output));
 }
 
@@ -165,8 +117,8 @@ fn a_postfix_as_it_comes_is_found_wanting_and_a_mended_one_is_not() {
 fn people_read_what_is_wrong_why_it_matters_and_how_to_mend_it() {
     let sink = Sink::start();
     let postfix = Postfix::start(&Options::new(sink.address()));
-    let config = configure(&postfix, "");
-    let output = Command::new(binary()).args(["doctor", "--config"]).arg(&config).output().unwrap();
+    let home = home(&postfix, "");
+    let output = home.run(&["doctor"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("smtpd_milters does not name this filter"), "{text}");
     assert!(text.contains("why: no message from the network is judged") && text.contains("fix: add unix:"), "{text}");
@@ -176,8 +128,8 @@ fn people_read_what_is_wrong_why_it_matters_and_how_to_mend_it() {
 fn a_mail_server_that_cannot_be_asked_is_an_error() {
     let sink = Sink::start();
     let postfix = Postfix::start(&Options::new(sink.address()));
-    let config = configure(&postfix, "postconf = \"/nonexistent/postconf\"\n");
-    let output = doctor(&config);
+    let home = home(&postfix, "postconf = \"/nonexistent/postconf\"\n");
+    let output = doctor(&home);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot run /nonexistent/postconf"), "{output:?}");
 }

@@ -9,8 +9,9 @@ use charter_milter::hold::ledger::Ledger;
 use charter_milter::hold::mta::{HelperClient, Mta as _, Outcome, Postfix as PostfixQueue, QueueTools as _, Verb};
 use charter_milter::hold::plan::QueuePlace;
 use charter_milter::hold::{Entry, Held, Route, State};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
+use crate::home::now;
 use crate::mta::gateway::binary;
 use crate::mta::letter::Letter;
 use crate::mta::postfix::{Options, Postfix};
@@ -154,11 +155,6 @@ impl Gateway {
         }
         kinds
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the mail servers of these tests run by the real clock")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 fn script(path: &Path, commands: &str) {

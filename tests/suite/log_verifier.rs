@@ -24,6 +24,14 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verifier/verify_log.py")
 }
 
+/// What Python says of one log, given the key on paper: whether it holds, and its words.
+pub fn second_opinion(key: &str, log: &Path) -> (bool, String) {
+    let python = python().expect("a Python with the package cryptography: tests/install-packages tools");
+    let output = Command::new(python).arg(script()).args(["--key", key]).arg(log).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (said.contains("\"result\": \"holds\""), said)
+}
+
 /// What Python says of each directory: whether it holds.
 fn python_says(python: &str, forger: &Forger, kept: Option<&str>, dirs: &[TempDir]) -> Vec<(bool, String)> {
     let mut command = Command::new(python);

@@ -19,6 +19,8 @@ mod e2e;
 mod edits;
 mod golden;
 mod hold;
+mod home;
+mod install;
 mod log_attacks;
 mod log_cli;
 mod log_faults;

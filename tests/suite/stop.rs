@@ -1,80 +1,43 @@
 //! `stop` and `resume`, as a postmaster uses them: the real command, the real store, the real log.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
-use charter_milter::decision_log::{Journal, KeyPeriod, Options, Pseudonymizer, Role};
+use charter_milter::decision_log::{KeyPeriod, Pseudonymizer};
 use charter_milter::store::sqlite::Sqlite;
 use charter_milter::store::{StopSubject, Stops as _};
-use jiff::Timestamp;
 use tempfile::TempDir;
 
-/// A state directory as the daemon leaves it behind, and a configuration with two charters of one zone.
+use crate::home::{Home, now};
+
+/// A gateway with two charters of one zone.
 struct Gateway {
-    directory: TempDir,
+    home: Home,
+    /// Goes with it.
+    _directory: TempDir,
 }
-
-const MAIN: &str = "charters = [\"*.charter\"]\nstate_directory = \"STATE\"\n[mta]\nkind = \"postfix\"\n";
-
-const CHARTER: &str = r#"
-[charter]
-id       = "ID"
-title    = "Listes"
-language = "fr"
-timezone = "Europe/Paris"
-mode     = "enforce"
-domains  = ["organisation.example"]
-
-[[list]]
-address = "ID@lists.example"
-aliases = ["alias-ID@lists.example"]
-label   = "Liste"
-
-[[sender]]
-name      = "Union A"
-addresses = ["a-ID@union.example"]
-proofs    = [{ sasl = "a" }]
-lists     = ["ID@lists.example"]
-
-[rules]
-sender = { clause = "x:1" }
-
-[[clause]]
-id   = "x:1"
-text = "Who may write."
-"#;
 
 impl Gateway {
     fn new() -> Self {
         let directory = TempDir::new().unwrap();
-        let gateway = Self { directory };
-        std::fs::create_dir(gateway.state()).unwrap();
-        let main = MAIN.replace("STATE", gateway.state().to_str().unwrap());
-        std::fs::write(gateway.config(), main).unwrap();
-        for id in ["first", "second"] {
-            std::fs::write(gateway.directory.path().join(format!("{id}.charter")), CHARTER.replace("ID", id)).unwrap();
-        }
-        gateway
+        let home = Home::new(directory.path(), &["first", "second"], "[mta]\nkind = \"postfix\"\n");
+        Self { home, _directory: directory }
     }
 
     /// Started once: log and store exist.
     fn started() -> Self {
         let gateway = Self::new();
         drop(gateway.store());
-        drop(Journal::open(&Options::new(gateway.log(), "gateway.example/test", Role::Keeper, now())).unwrap());
+        gateway.home.leave_log();
         gateway
     }
 
-    fn state(&self) -> PathBuf {
-        self.directory.path().join("state")
-    }
-
     fn log(&self) -> PathBuf {
-        self.state().join("log")
+        self.home.log()
     }
 
-    fn config(&self) -> PathBuf {
-        self.directory.path().join("main.toml")
+    fn state(&self) -> PathBuf {
+        self.home.state()
     }
 
     fn store(&self) -> Sqlite {
@@ -82,9 +45,7 @@ impl Gateway {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        let config = self.config();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_charter-milter"));
-        command.args(arguments).arg("--config").arg(config).output().unwrap()
+        self.home.run(arguments)
     }
 
     fn fine(&self, arguments: &[&str]) -> String {
@@ -120,11 +81,6 @@ fn segments(directory: &Path, found: &mut Vec<PathBuf>) {
 
 fn text(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the command under test reads the same clock")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 const WHY: [&str; 4] = ["--reason", "Envois répétés hors charte", "--reference", "Comité du 3 mai"];

@@ -69,17 +69,24 @@ fn systemd_understands_every_unit() {
         files.push(file);
     }
     assert!(files.len() >= 8, "{files:?}");
+    assert_eq!(complaints(directory.path(), files), "");
+}
+
+/// What systemd has to say against the units `files`, which lie in `directory`.
+pub fn complaints(directory: &Path, mut files: Vec<PathBuf>) -> String {
+    // A template is looked at through one of its instances.
     files.retain(|file| !file.to_str().unwrap().contains("@."));
-    files.push(directory.path().join("charter-milter-postsuper@1.service"));
+    files.push(directory.join("charter-milter-postsuper@1.service"));
     let output = Command::new(program("systemd-analyze", "systemd"))
         .args(["verify", "--man=no", "--recursive-errors=no"])
         .args(&files)
-        .env("SYSTEMD_UNIT_PATH", format!("{}:", directory.path().display()))
+        .env("SYSTEMD_UNIT_PATH", format!("{}:", directory.display()))
         .output()
         .unwrap();
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    let ours: Vec<_> = complaints.lines().filter(|line| line.contains("charter-milter")).collect();
-    assert!(output.status.success() && ours.is_empty(), "{complaints}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let ours: String = said.lines().filter(|line| line.contains("charter-milter")).collect();
+    assert!(output.status.success() || !ours.is_empty(), "{said}");
+    ours
 }
 
 #[test]

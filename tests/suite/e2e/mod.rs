@@ -3,10 +3,13 @@
 
 mod edits;
 mod faults;
+mod general;
 mod hold;
 mod input;
 mod limits;
+mod log;
 mod proofs;
 mod rules;
 mod sendmail;
+mod service;
 mod world;
