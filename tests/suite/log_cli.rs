@@ -17,11 +17,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::log_journal::{at, keeper};
 
 /// A log in a directory, and what is worth remembering of it.
-struct Life {
-    dir: tempfile::TempDir,
+pub struct Life {
+    pub dir: tempfile::TempDir,
     /// A message of list A that was held and let go.
-    held: (String, Reference),
-    first_key: String,
+    pub held: (String, Reference),
+    pub first_key: String,
 }
 
 pub fn period() -> KeyPeriod {
@@ -83,7 +83,7 @@ fn append(journal: &Journal, at: Timestamp, event: impl Into<Event>) -> Referenc
 
 /// Two weeks: two lists of candidates write every day, one message is held until night, some are too large; a union under
 /// a charter without statistics writes too.
-fn two_weeks() -> Life {
+pub fn two_weeks() -> Life {
     let dir = tempfile::tempdir().unwrap();
     let start = at("2026-06-08T08:00:00Z");
     let journal = keeper(dir.path(), start);
@@ -149,12 +149,12 @@ fn two_weeks() -> Life {
     Life { dir, held: held.unwrap(), first_key }
 }
 
-fn log(dir: &Path, arguments: &[&str]) -> Output {
+pub fn log(dir: &Path, arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_charter-milter");
     Command::new(program).arg("log").args(arguments).arg("--dir").arg(dir).output().unwrap()
 }
 
-fn ran(output: &Output, code: i32) -> (String, String) {
+pub fn ran(output: &Output, code: i32) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{out}\n{err}");

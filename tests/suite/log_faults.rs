@@ -360,9 +360,14 @@ fn strace_works() -> bool {
 #[test]
 fn system_calls_may_fail_under_a_daemon() {
     assert!(strace_works(), "strace cannot inject faults here: run tests/install-packages tools, and allow ptrace");
-    for (call, error) in
-        [("write", "ENOSPC"), ("fdatasync", "EIO"), ("rename", "EIO"), ("fsync", "EIO"), ("ftruncate", "EIO")]
-    {
+    for (call, error) in [
+        ("write", "ENOSPC"),
+        ("fdatasync", "EIO"),
+        ("rename", "EIO"),
+        ("fsync", "EIO"),
+        ("ftruncate", "EIO"),
+        ("close", "EIO"),
+    ] {
         for when in [1, 2, 5, 9, 30] {
             let dir = tempfile::tempdir().unwrap();
             let under = ["strace", "-f", "-qq", "-o", "/dev/null", "-P"].map(str::to_owned);

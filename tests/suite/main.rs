@@ -25,6 +25,7 @@ mod log_attacks;
 mod log_cli;
 mod log_faults;
 mod log_journal;
+mod log_purge;
 mod log_verifier;
 mod mta;
 mod mta_fixtures;

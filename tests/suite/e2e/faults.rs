@@ -182,6 +182,32 @@ fn unwritable_log_means_later_for_protected_mail_and_nothing_for_the_rest() {
     assert_eq!(unknown.last().code, 451, "{unknown:?}");
 }
 
+#[test]
+fn unwritable_store_means_later_for_protected_mail_and_the_log_says_why() {
+    let gateway = Gateway::prepare(&Setup::new(&charter()).clock(NOON));
+    let state = SmallDisk::mount(&gateway.state());
+    // The log has a disk of its own, and it stays writable.
+    std::fs::create_dir(gateway.state().join("log")).unwrap();
+    let _log = SmallDisk::mount(&gateway.state().join("log"));
+    let mut gateway = gateway;
+    gateway.launch();
+    let world = World::around(gateway);
+    let counted = "comptee@listes.example";
+    world.delivered(&from_a(counted));
+    state.fill();
+    let later = wait_for("451 without a store", || {
+        let outcome = world.postfix.send(&from_b(counted));
+        is_later(&outcome).then_some(outcome)
+    });
+    assert_eq!(later.last().code, 451, "{later:?}");
+    let record = world.record_of(later.last());
+    assert_eq!(
+        (&record["verdict"], &record["judgements"][0]["reason"]),
+        (&"tempfail".into(), &"store-unavailable".into())
+    );
+    world.delivered(&Letter::new("a@ailleurs.example", &["b@voisin.example"]));
+}
+
 /// A small file system over a directory, unmounted when dropped.
 struct SmallDisk(std::path::PathBuf);
 

@@ -1,16 +1,21 @@
-//! The daemon as a service: its metrics, and how long it takes to stop.
+//! The daemon as a service: sockets from systemd, its metrics, what it does without descriptors or without an answer, and how
+//! long it takes to stop.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use charter_milter::milter::meters;
 
-use super::world::{NOON, World, charter, from_a};
+use super::world::{NOON, World, charter, from_a, is_later};
 use crate::mta::client::SmtpClient;
-use crate::mta::gateway::{Gateway, Setup};
-use crate::mta::{free_address, wait_for};
+use crate::mta::gateway::{Gateway, Setup, binary};
+use crate::mta::{free_address, program, wait_for};
 
 fn scrape(address: SocketAddr) -> String {
     let mut connection = TcpStream::connect(address).unwrap();
@@ -90,4 +95,78 @@ fn a_stop_with_nothing_under_way_is_quick() {
     let start = Instant::now();
     assert!(gateway.stop().success());
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// Negotiates as a mail server does, and gives back what the filter answers.
+fn negotiate(mut connection: UnixStream) -> u8 {
+    // The length, SMFIC_OPTNEG, protocol version 6, all actions, all protocol steps.
+    connection.write_all(&[0, 0, 0, 13, b'O', 0, 0, 0, 6, 0, 0, 1, 0xff, 0, 0x1f, 0xff, 0xff]).unwrap();
+    connection.set_read_timeout(Some(crate::mta::PATIENCE)).unwrap();
+    let mut answer = [0; 5];
+    connection.read_exact(&mut answer).unwrap();
+    answer[4]
+}
+
+#[test]
+fn a_socket_from_systemd_is_served_and_systemd_is_told_when() {
+    let listen = "[[listen]]\naddress = \"systemd:milter\"\nrole = \"full\"\n";
+    let gateway = Gateway::prepare(&Setup::new(&charter()).main(listen));
+    let (socket, notify) = (gateway.directory().join("inherited.sock"), gateway.directory().join("notify.sock"));
+    let told = UnixDatagram::bind(&notify).unwrap();
+    told.set_read_timeout(Some(crate::mta::PATIENCE)).unwrap();
+    let listener = UnixListener::bind(&socket).unwrap();
+    // Somebody knocks before the daemon runs: the connection waits.
+    let early = UnixStream::connect(&socket).unwrap();
+    let as_systemd = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=milter exec \"$@\"";
+    let mut daemon = Command::new("/bin/sh")
+        .args(["-c", as_systemd, "sh"])
+        .arg(binary())
+        .args(["serve", "--config"])
+        .arg(gateway.config_file())
+        .env("NOTIFY_SOCKET", &notify)
+        .stdin(OwnedFd::from(listener))
+        .spawn()
+        .unwrap();
+    let heard = || {
+        let mut text = [0; 256];
+        let length = told.recv(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+    assert!(heard().contains("READY=1"));
+    assert_eq!(negotiate(early), b'O');
+    rustix::process::kill_process(rustix::process::Pid::from_child(&daemon), rustix::process::Signal::TERM).unwrap();
+    assert!(heard().contains("STOPPING=1"));
+    let status = wait_for("the daemon to end", || daemon.try_wait().unwrap());
+    assert!(status.success());
+    assert!(socket.exists(), "it is not ours to remove");
+}
+
+#[test]
+fn without_descriptors_the_daemon_waits_and_goes_on() {
+    program("prlimit", "util-linux");
+    let gateway = Gateway::start(&Setup::new(&charter()).clock(NOON).through(&["prlimit", "--nofile=64:64"]));
+    let socket = gateway.directory().join("milter.sock");
+    let connect = |socket: &Path| UnixStream::connect(socket).unwrap();
+    let crowd: Vec<UnixStream> = (0..90).map(|_| connect(&socket)).collect();
+    wait_for("the end of the descriptors", || {
+        gateway.daemon_log().contains("cannot accept a connection").then_some(())
+    });
+    drop(crowd);
+    assert_eq!(negotiate(connect(&socket)), b'O');
+}
+
+#[test]
+fn a_step_that_takes_too_long_ends_in_try_again_later() {
+    let limits = "[limits]\ncallback_deadline = \"2 s\"\n[dns]\ntimeout = \"1 s\"\n";
+    let world = World::start(&Setup::new(&charter()).main(limits).clock(NOON));
+    let list = "comptee@listes.example";
+    // Somebody else holds the store, for as long as they like.
+    let store = rusqlite::Connection::open(world.gateway.state().join("store.sqlite")).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let start = Instant::now();
+    let outcome = world.postfix.send(&from_a(list));
+    assert!(is_later(&outcome), "{outcome:?}");
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    store.execute_batch("ROLLBACK").unwrap();
+    wait_for("the store to work again", || world.postfix.send(&from_a(list)).is_accepted().then_some(()));
 }
