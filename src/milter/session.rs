@@ -253,8 +253,8 @@ impl Incoming {
     }
 }
 
-/// A message whose size was not declared grows by this part of itself…
-const GROWTH_DIVISOR: usize = 8;
+/// A message whose size was not declared grows by this part of itself, so that no octet is moved more than a few times…
+const GROWTH_DIVISOR: usize = 3;
 
 /// …and at least by this, four packets of the milter protocol.
 const GROWTH_BYTES_MIN: usize = 256 * 1024;

@@ -72,6 +72,13 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
+impl Message {
+    fn size_bytes(&self) -> usize {
+        let fields = self.header.iter().map(|(name, value)| name.len() + value.len() + 3);
+        fields.sum::<usize>() + 2 + self.body.len()
+    }
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -239,7 +246,9 @@ impl Client<'_> {
                 &["{auth_type}", "PLAIN", "{auth_authen}", message.login, "{mail_addr}", &message.sender],
             );
             let sender = format!("<{}>", message.sender);
-            self.strings(b'M', &[&sender, "SIZE=0"]);
+            // What mail programs declare, and Postfix passes on.
+            let size = format!("SIZE={}", message.size_bytes());
+            self.strings(b'M', &[&sender, &size]);
             if let Answer::Final(verdict) = self.ask(QUIET_MAIL)? {
                 return early(verdict);
             }

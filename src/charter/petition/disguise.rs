@@ -20,6 +20,8 @@ pub(super) struct Disguises {
     by_letters: HashMap<String, usize>,
     /// The plain letters they begin with.
     initials: Vec<char>,
+    /// The ASCII characters that stand for one of these, one bit for each.
+    ascii_initials: u128,
     /// Letters of the longest.
     letters_max: usize,
 }
@@ -42,6 +44,9 @@ impl Disguises {
             disguises.initials.extend(letters.chars().next().filter(|initial| !disguises.initials.contains(initial)));
             disguises.letters_max = disguises.letters_max.max(letters.chars().count());
             disguises.by_letters.insert(letters.clone(), disguises.words.len());
+            let stands =
+                |c: &u8| plain_letters(char::from(*c).encode_utf8(&mut [0; 4])).starts_with(&*disguises.initials);
+            disguises.ascii_initials = (0..128).filter(stands).fold(0, |bits, c| bits | 1 << c);
             disguises.words.push(Strong { bare: without_accents(&word), letters, word });
         }
         disguises
@@ -51,8 +56,12 @@ impl Disguises {
         self.by_letters.get(letters).and_then(|index| self.words.get(*index))
     }
 
-    fn is_initial(&self, letters: &str) -> bool {
-        letters.chars().next().is_some_and(|initial| self.initials.contains(&initial))
+    /// Whether a disguise may begin with this character.
+    fn may_begin_with(&self, c: char) -> bool {
+        match u8::try_from(c) {
+            Ok(c) if c.is_ascii() => self.ascii_initials & 1 << c != 0,
+            _ => plain_letters(c.encode_utf8(&mut [0; 4])).starts_with(&*self.initials),
+        }
     }
 }
 
@@ -125,10 +134,16 @@ impl<'a> Respeller<'a> {
     /// What the first of these words hides, alone or with those that follow, and how many words that takes.
     fn unmask(&mut self, words: &[Word]) -> Option<Unmasked<'a>> {
         let first = words.first()?;
-        if let Some(word) = self.one_word(first) {
-            return Some((vec![word], 1));
+        let mut beginnings = first.signs().chain(self.view.word(first).chars().next());
+        if beginnings.any(|c| self.disguises.may_begin_with(c)) {
+            if let Some(word) = self.one_word(first) {
+                return Some((vec![word], 1));
+            }
+            if let Some(found) = self.joined_pieces(words) {
+                return Some(found);
+            }
         }
-        self.joined_pieces(words).or_else(|| self.spaced_letters(words))
+        self.spaced_letters(words)
     }
 
     /// One word with digits or signs for letters, or accents no such word has: `pet1tion`, `$ignez`.
@@ -137,17 +152,13 @@ impl<'a> Respeller<'a> {
         if !DISGUISE_BYTES.contains(&text.len()) {
             return None;
         }
+        if text.chars().count() > self.disguises.letters_max {
+            return None;
+        }
         self.letters.clear();
         push_plain_letters(word.signs(), &mut self.letters);
         let signs = self.letters.len();
-        push_plain_letters(text.chars().take(1), &mut self.letters);
-        if !self.disguises.is_initial(&self.letters)
-            && !self.disguises.is_initial(self.letters.get(signs..).unwrap_or_default())
-            || text.chars().count() > self.disguises.letters_max
-        {
-            return None;
-        }
-        push_plain_letters(text.chars().skip(1), &mut self.letters);
+        push_plain_letters(text.chars(), &mut self.letters);
         if signs > 0
             && let Some(found) = self.disguises.get(&self.letters)
         {
@@ -172,9 +183,6 @@ impl<'a> Respeller<'a> {
                     push_plain_letters(word.signs(), &mut self.letters);
                 }
                 push_plain_letters(self.view.word(word).chars(), &mut self.letters);
-                if !self.disguises.is_initial(&self.letters) {
-                    break;
-                }
             }
             if let Some(found) = self.disguises.get(&self.letters) {
                 return Some((vec![&found.word], pieces));

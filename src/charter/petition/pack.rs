@@ -1,6 +1,6 @@
 //! A rule pack, valid by construction: its signals with their phrases compiled, its sites, its strong words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ struct Inner {
     digest: String,
     threshold: f64,
     disguises: Disguises,
-    sites: Vec<Site>,
+    sites: Sites,
     signals: Vec<Signal>,
     phrases: Vec<Phrase>,
     starts: Starts,
@@ -157,18 +157,20 @@ impl Starts {
     }
 }
 
-/// A site, or the part of one that counts.
+/// Sites, or the parts of them that count, by host.
+type Sites = HashMap<String, Vec<Site>>;
+
+/// The part of a host that counts.
 #[derive(Debug)]
-pub(super) struct Site {
+struct Site {
     class: String,
-    host: String,
+    /// All of it when there are none.
     paths: Vec<String>,
 }
 
 impl Site {
-    fn covers(&self, page: &crate::message::links::Page) -> bool {
-        let host = page.host.strip_suffix(&self.host).is_some_and(|before| before.is_empty() || before.ends_with('.'));
-        host && (self.paths.is_empty() || self.paths.iter().any(|path| page.path.starts_with(path)))
+    fn covers(&self, class: &str, path: &str) -> bool {
+        self.class == class && (self.paths.is_empty() || self.paths.iter().any(|start| path.starts_with(start)))
     }
 }
 
@@ -262,7 +264,9 @@ impl Pack {
 
     /// Whether a page belongs to a site of this class.
     pub(super) fn covers(&self, class: &str, page: &crate::message::links::Page) -> bool {
-        self.inner.sites.iter().any(|site| site.class == class && site.covers(page))
+        let suffixes = std::iter::successors(Some(page.host.as_str()), |host| Some(host.split_once('.')?.1));
+        let mut sites = suffixes.filter_map(|host| self.inner.sites.get(host)).flatten();
+        sites.any(|site| site.covers(class, &page.path))
     }
 }
 
@@ -343,17 +347,16 @@ impl Reader {
         None
     }
 
-    fn sites(&mut self, raw: &RawPack) -> Vec<Site> {
-        let mut sites = Vec::new();
+    fn sites(&mut self, raw: &RawPack) -> Sites {
+        let mut sites = Sites::new();
         for site in &raw.site {
             for path in site.paths.iter().filter(|path| !path.as_ref().starts_with('/')) {
                 self.error(path, "a path begins with `/`");
             }
             for host in &site.hosts {
                 match idna::domain_to_ascii(host.as_ref()).ok().filter(|h| psl::domain_str(h).is_some()) {
-                    Some(ascii) => sites.push(Site {
+                    Some(ascii) => sites.entry(ascii).or_default().push(Site {
                         class: site.class.as_ref().clone(),
-                        host: ascii,
                         paths: site.paths.iter().map(|p| p.as_ref().to_lowercase()).collect(),
                     }),
                     None => self.error(host, "this is not a host name below a public suffix"),

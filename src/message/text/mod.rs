@@ -2,7 +2,7 @@
 //!
 //! [`read`] takes the decoded text parts and the subject, lays HTML out without what is hidden ([`html`]), unwraps plain
 //! text ([`plain`]), sets quoted replies apart ([`quote`]), brings every spelling of a letter to one ([`fold`]) and cuts
-//! the result into words and sentences ([`words`]). Every word keeps its place in the part it came from, so that
+//! the result into words and sentences ([`words`], [`view`]). Every word keeps its place in the part it came from, so that
 //! evidence can be pointed at without repeating it. All of it is linear in the input.
 
 mod fold;
@@ -10,10 +10,11 @@ mod html;
 mod page;
 mod plain;
 mod quote;
+mod view;
 mod words;
 
 pub use fold::{plain_letters, push_plain_letters};
-pub use words::{ADDRESS_WORD, LINK_WORD, Place, Sentence, View, Word};
+pub use view::{ADDRESS_WORD, LINK_WORD, Place, Sentence, View, Word};
 
 use super::links::{Form, Link};
 use super::mime::PartId;

@@ -31,6 +31,24 @@ struct Run {
     linear: bool,
 }
 
+/// A piece of a page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece<'a> {
+    /// Its byte offset in the page.
+    pub at: usize,
+    /// Its characters.
+    pub text: &'a str,
+    source: u32,
+    linear: bool,
+}
+
+impl Piece<'_> {
+    /// The place in the part of its character number `nth`.
+    pub fn source(&self, nth: u32) -> u32 {
+        if self.linear { self.source.saturating_add(nth) } else { self.source }
+    }
+}
+
 /// A hyperlink of HTML.
 #[derive(Debug)]
 pub(super) struct Anchor {
@@ -73,19 +91,14 @@ impl Page {
         }
     }
 
-    /// The characters with their byte offset and their place in the part.
-    pub fn characters(&self) -> impl Iterator<Item = (usize, char, u32)> + '_ {
-        let mut runs = self.runs.iter().peekable();
-        let mut current = Run { at: 0, source: 0, linear: false };
-        let mut past = 0;
-        self.text.char_indices().map(move |(at, c)| {
-            while let Some(run) = runs.next_if(|run| run.at <= at) {
-                current = *run;
-                past = 0;
-            }
-            let source = if current.linear { current.source.saturating_add(past) } else { current.source };
-            past = past.saturating_add(1);
-            (at, c, source)
+    /// The text in pieces, each from one stretch of the part.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let ends = self.runs.iter().skip(1).map(|run| run.at).chain([self.text.len()]);
+        self.runs.iter().zip(ends).map(|(run, end)| Piece {
+            at: run.at,
+            text: self.text.get(run.at..end).unwrap_or_default(),
+            source: run.source,
+            linear: run.linear,
         })
     }
 

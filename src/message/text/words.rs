@@ -1,19 +1,16 @@
-//! Words and sentences: the form in which texts are compared. A [`View`] is one string of folded words, one blank around
-//! each word and one line feed after each sentence, with the place in the message of each word.
+//! From laid-out pages to words and sentences: letters are folded, words cut, sentences ended, links set in their places.
 
+use std::iter::Peekable;
 use std::ops::Range;
+use std::slice;
 
 use linkify::{LinkFinder, LinkKind};
 
 use super::fold::{Cluster, is_invisible};
-use super::page::{LINE, PARAGRAPH, Page};
+use super::page::{Anchor, LINE, PARAGRAPH, Page};
+use super::view::{ADDRESS_WORD, LINK_WORD, Place, SIGNS_KEPT, Sentence, View, Word};
 use crate::message::links::{self, LINKS_MAX, Link};
 use crate::message::mime::PartId;
-
-/// Stands in a view where the text shows a link, or where the text of a link ends. No text folds to it.
-pub const LINK_WORD: &str = "§lien";
-/// Stands in a view where the text shows a mail address.
-pub const ADDRESS_WORD: &str = "§adresse";
 
 /// The rest of a longer word is dropped; no language we read has one, encoded data does.
 const WORD_CHARS_MAX: usize = 64;
@@ -23,96 +20,8 @@ const SENTENCE_WORDS_MAX: u32 = 120;
 const SHOWN_URL_BYTES_MAX: usize = 2048;
 /// Longer text between quotation marks is not a quotation but an unclosed mark.
 const QUOTATION_WORDS_MAX: usize = 80;
-/// So many signs before a word are kept: they may stand for its first letters.
-const SIGNS_KEPT: usize = 2;
 /// Of a link's own text so much is kept.
 const LINK_TEXT_CHARS_MAX: usize = 200;
-
-/// Where something stands: characters `[start, end)` of the decoded text of a part, or of the subject for part 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
-pub struct Place {
-    /// The part.
-    pub part: PartId,
-    /// First character.
-    pub start: u32,
-    /// First character after it.
-    pub end: u32,
-}
-
-/// One word of a view.
-#[derive(Debug, Clone, Copy)]
-pub struct Word {
-    /// Byte offset in the view's text.
-    pub at: u32,
-    /// Bytes.
-    pub len: u32,
-    /// Where it stands in the message.
-    pub place: Place,
-    /// No white space stands between the word before and this one.
-    pub joined: bool,
-    /// The last signs right before it, NUL where there are fewer.
-    pub before: [char; SIGNS_KEPT],
-    /// It stands between quotation marks.
-    pub quoted: bool,
-}
-
-/// One sentence of a view. Its words are `words[first..last]`.
-#[derive(Debug, Clone, Copy)]
-pub struct Sentence {
-    /// Index of the first word.
-    pub first: u32,
-    /// Index after the last word.
-    pub last: u32,
-}
-
-/// A text as words and sentences.
-#[derive(Debug, Clone, Default)]
-pub struct View {
-    /// Folded words, a blank before each; sentences end with a blank and a line feed.
-    pub text: String,
-    /// The words in order.
-    pub words: Vec<Word>,
-    /// The sentences in order, none empty.
-    pub sentences: Vec<Sentence>,
-}
-
-impl Word {
-    /// The last signs right before it.
-    pub fn signs(&self) -> impl Iterator<Item = char> {
-        self.before.into_iter().filter(|c| *c != '\0')
-    }
-}
-
-impl View {
-    /// A word's text.
-    #[must_use]
-    pub fn word(&self, word: &Word) -> &str {
-        let start = word.at as usize;
-        self.text.get(start..start + word.len as usize).unwrap_or_default()
-    }
-
-    /// The words of a sentence.
-    #[must_use]
-    pub fn words_of(&self, sentence: Sentence) -> &[Word] {
-        self.words.get(sentence.first as usize..sentence.last as usize).unwrap_or_default()
-    }
-
-    /// The text of a sentence: its words, with one blank before each and one at the end.
-    #[must_use]
-    pub fn text_of(&self, sentence: Sentence) -> &str {
-        let words = self.words_of(sentence);
-        let (Some(first), Some(last)) = (words.first(), words.last()) else { return "" };
-        self.text
-            .get((first.at as usize).saturating_sub(1)..last.at as usize + last.len as usize + 1)
-            .unwrap_or_default()
-    }
-
-    /// The sentence that has this word.
-    #[must_use]
-    pub fn sentence_of(&self, word: u32) -> usize {
-        self.sentences.partition_point(|sentence| sentence.last <= word)
-    }
-}
 
 /// The links found so far.
 #[derive(Debug, Default)]
@@ -134,63 +43,66 @@ impl Builder {
     /// Adds a laid-out part.
     pub fn add(&mut self, page: &Page, part: PartId, links: &mut Found) {
         let shown = shown_links(page);
-        let mut shown = shown.iter().peekable();
-        let mut anchors = page.anchors.iter().peekable();
-        let mut quoted = page.quoted.iter().peekable();
-        let mut in_quoted = false;
-        let mut skip_to = 0;
+        let mut events = Events::new(page, &shown);
         let mut last_source = 0;
-        // Where the next link, quotation or end of either is; before it a character is only a character.
-        let mut next_event = 0;
-        for (at, c, source) in page.characters() {
-            last_source = source;
-            if at < next_event {
-                if at >= skip_to {
-                    self.writer(in_quoted).character(c, part, source);
+        for piece in page.pieces() {
+            let (mut rest, mut nth) = (piece.text, 0u32);
+            while let Some(c) = rest.chars().next() {
+                let at = piece.at + piece.text.len() - rest.len();
+                let source = piece.source(nth);
+                last_source = source;
+                let mut taken = c.len_utf8();
+                if at >= events.next {
+                    self.meet(&mut events, at, source, page, part, links);
                 }
-                continue;
+                if at >= events.skip_to {
+                    let writer = self.writer(events.in_quoted);
+                    // Of a row of ASCII letters only the last can be changed by what follows.
+                    let row = ascii_row(rest, events.next.saturating_sub(at));
+                    if row > 1 {
+                        taken = row - 1;
+                        let last = piece.source(nth.saturating_add(u32::try_from(taken - 1).unwrap_or(u32::MAX)));
+                        let place = Place { part, start: source, end: last.saturating_add(1) };
+                        writer.letters(rest.get(..taken).unwrap_or_default(), place);
+                        nth = nth.saturating_add(u32::try_from(taken - 1).unwrap_or(u32::MAX));
+                    } else {
+                        writer.character(c, part, source);
+                    }
+                }
+                nth = nth.saturating_add(1);
+                rest = rest.get(taken..).unwrap_or_default();
             }
-            while let Some(anchor) = anchors.next_if(|a| a.range.end <= at) {
-                self.writer(in_quoted).anchor(anchor, page, part, in_quoted, links);
-            }
-            let now_quoted = {
-                while quoted.next_if(|range| range.end <= at).is_some() {}
-                quoted.peek().is_some_and(|range| range.contains(&at))
-            };
-            if now_quoted != in_quoted {
-                self.writer(in_quoted).end_sentence();
-                in_quoted = now_quoted;
-            }
-            next_event = [
-                anchors.peek().map(|anchor| anchor.range.end),
-                quoted.peek().map(|range| if in_quoted { range.end } else { range.start }),
-                shown.peek().map(|found| found.range.start),
-            ]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(usize::MAX);
-            if at < skip_to {
-                continue;
-            }
-            let writer = self.writer(in_quoted);
-            if let Some(found) = shown.next_if(|s| s.range.start <= at) {
-                let length = page.text().get(found.range.clone()).map_or(0, |t| t.chars().count());
-                let end = source.saturating_add(u32::try_from(length).unwrap_or(u32::MAX));
-                let place = Place { part, start: source, end };
-                skip_to = found.range.end;
-                let in_anchor = page.anchors.get(page.anchors.partition_point(|a| a.range.end <= at));
-                let in_anchor = in_anchor.is_some_and(|a| a.range.start <= at);
-                writer.shown(found, place, in_quoted, in_anchor, links);
-                continue;
-            }
-            writer.character(c, part, source);
         }
-        for anchor in anchors {
-            self.writer(in_quoted).anchor(anchor, page, part, in_quoted, links);
+        for anchor in events.anchors {
+            self.writer(events.in_quoted).anchor(anchor, page, part, events.in_quoted, links);
         }
         self.own.end_part(part, last_source);
         self.quoted.end_part(part, last_source);
+    }
+
+    /// At a place where a link or a quotation begins or ends.
+    fn meet(&mut self, events: &mut Events<'_>, at: usize, source: u32, page: &Page, part: PartId, links: &mut Found) {
+        while let Some(anchor) = events.anchors.next_if(|anchor| anchor.range.end <= at) {
+            self.writer(events.in_quoted).anchor(anchor, page, part, events.in_quoted, links);
+        }
+        while events.quoted.next_if(|range| range.end <= at).is_some() {}
+        let now_quoted = events.quoted.peek().is_some_and(|range| range.contains(&at));
+        if now_quoted != events.in_quoted {
+            self.writer(events.in_quoted).end_sentence();
+            events.in_quoted = now_quoted;
+        }
+        if at >= events.skip_to
+            && let Some(found) = events.shown.next_if(|shown| shown.range.start <= at)
+        {
+            let length = page.text().get(found.range.clone()).map_or(0, |text| text.chars().count());
+            let end = source.saturating_add(u32::try_from(length).unwrap_or(u32::MAX));
+            let place = Place { part, start: source, end };
+            events.skip_to = found.range.end;
+            let in_anchor = page.anchors.get(page.anchors.partition_point(|anchor| anchor.range.end <= at));
+            let in_anchor = in_anchor.is_some_and(|anchor| anchor.range.start <= at);
+            self.writer(events.in_quoted).shown(found, place, events.in_quoted, in_anchor, links);
+        }
+        events.look_ahead();
     }
 
     fn writer(&mut self, quoted: bool) -> &mut Writer {
@@ -201,6 +113,40 @@ impl Builder {
     pub fn finish(self) -> (View, View) {
         (self.own.view, self.quoted.view)
     }
+}
+
+/// Where on a page something begins or ends that is no character.
+struct Events<'a> {
+    anchors: Peekable<slice::Iter<'a, Anchor>>,
+    quoted: Peekable<slice::Iter<'a, Range<usize>>>,
+    shown: Peekable<slice::Iter<'a, Shown>>,
+    in_quoted: bool,
+    /// The end of what is shown and taken as a whole.
+    skip_to: usize,
+    /// Nothing happens before.
+    next: usize,
+}
+
+impl<'a> Events<'a> {
+    fn new(page: &'a Page, shown: &'a [Shown]) -> Self {
+        let (anchors, quoted) = (page.anchors.iter().peekable(), page.quoted.iter().peekable());
+        let mut events =
+            Self { anchors, quoted, shown: shown.iter().peekable(), in_quoted: false, skip_to: 0, next: 0 };
+        events.look_ahead();
+        events
+    }
+
+    fn look_ahead(&mut self) {
+        let anchor = self.anchors.peek().map(|anchor| anchor.range.end);
+        let quoted = self.quoted.peek().map(|range| if self.in_quoted { range.end } else { range.start });
+        let shown = self.shown.peek().map(|shown| shown.range.start);
+        self.next = [anchor, quoted, shown].into_iter().flatten().min().unwrap_or(usize::MAX);
+    }
+}
+
+/// How many ASCII letters and digits the text begins with, of at most `bytes`.
+fn ascii_row(text: &str, bytes: usize) -> usize {
+    text.bytes().take(bytes).take_while(u8::is_ascii_alphanumeric).count()
 }
 
 /// A URL or mail address that the text shows.
@@ -311,14 +257,27 @@ impl Writer {
         self.cluster = cluster;
     }
 
+    /// Takes ASCII letters and digits that nothing combines with.
+    fn letters(&mut self, letters: &str, place: Place) {
+        self.flush(place.part);
+        self.begin_word(place);
+        let room = WORD_CHARS_MAX.saturating_sub(self.word.len());
+        self.word.extend(letters.chars().take(room).map(|c| c.to_ascii_lowercase()));
+        self.word_place.end = place.end;
+    }
+
+    fn begin_word(&mut self, place: Place) {
+        if self.word.is_empty() {
+            if self.gap.ended {
+                self.end_sentence();
+            }
+            self.word_place = place;
+        }
+    }
+
     fn letter(&mut self, c: char, place: Place) {
         if c.is_alphanumeric() {
-            if self.word.is_empty() {
-                if self.gap.ended {
-                    self.end_sentence();
-                }
-                self.word_place = place;
-            }
+            self.begin_word(place);
             if self.word.len() < WORD_CHARS_MAX {
                 self.word.push(c);
             }
@@ -448,7 +407,7 @@ impl Writer {
     }
 
     /// The end of an anchor.
-    fn anchor(&mut self, anchor: &super::page::Anchor, page: &Page, part: PartId, quoted: bool, links: &mut Found) {
+    fn anchor(&mut self, anchor: &Anchor, page: &Page, part: PartId, quoted: bool, links: &mut Found) {
         self.flush(part);
         self.end_word();
         let text = page.text().get(anchor.range.clone()).unwrap_or_default();
