@@ -92,11 +92,18 @@ pub fn run(args: &Args) -> Exit {
     }
 }
 
+/// indymilter warns of every packet of a body that it leaves unanswered as asked (see the callbacks of [`crate::milter`]); it has
+/// no other warning there.
+const UNANSWERED_BODY: &str = "indymilter::session=error";
+
 fn start_logging(daemon: &Daemon) {
     use tracing_subscriber::EnvFilter;
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
-    let filter = EnvFilter::try_new(&daemon.log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_new(&daemon.log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    if let Ok(directive) = UNANSWERED_BODY.parse() {
+        filter = filter.add_directive(directive);
+    }
     let registry = tracing_subscriber::registry().with(filter);
     let journald = match daemon.log.output {
         LogOutput::Journald => tracing_journald::layer().ok(),

@@ -25,12 +25,13 @@ const ACTIONS: [Actions; 8] = [
     Actions::CHANGE_SENDER,
 ];
 
-/// What we ask for when the MTA offers it. DATA is answered (an unanswered DATA costs 44 ms on TCP), the body callback
-/// is answered (an MTA that puts body bytes into the last packet would otherwise wait for ever), RCPT only when some
-/// mailbox is deactivated.
-const WISHES: [ProtoOpts; 7] = [
+/// What we ask for when the MTA offers it. DATA is answered (an unanswered DATA costs 44 ms on TCP), RCPT only when some
+/// mailbox is deactivated. The packets of the body are not: an answer to each would double what receiving it costs, and
+/// what goes beyond a limit is dropped as it comes. SKIP is for MTAs that want answers all the same.
+const WISHES: [ProtoOpts; 8] = [
     ProtoOpts::LEADING_SPACE,
     ProtoOpts::SKIP,
+    ProtoOpts::NOREPLY_BODY,
     ProtoOpts::NOREPLY_CONNECT,
     ProtoOpts::NOREPLY_HELO,
     ProtoOpts::NOREPLY_MAIL,
@@ -96,9 +97,11 @@ pub fn callbacks(gateway: &Arc<Gateway>, role: Role) -> Callbacks<Connection> {
         .on_body(|cx, chunk| {
             Box::pin(async move {
                 let Some(connection) = &mut cx.data else { return Status::Tempfail };
-                let reaction = connection.session.body(&chunk);
-                match reaction {
-                    Reaction::Skip if !connection.quiet.contains(ProtoOpts::SKIP) => Status::Continue,
+                let may_skip = connection.quiet & (ProtoOpts::SKIP | ProtoOpts::NOREPLY_BODY) == ProtoOpts::SKIP;
+                match connection.session.body(&chunk) {
+                    // Never `Noreply`: after it indymilter would not call us at the end of a message whose last octets
+                    // come with the last packet, and the MTA would wait for ever. It leaves the answer out by itself.
+                    Reaction::Skip if !may_skip => Status::Continue,
                     reaction => react(&mut cx.reply, reaction),
                 }
             })
