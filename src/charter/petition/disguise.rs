@@ -22,8 +22,8 @@ pub(super) struct Disguises {
     initials: Vec<char>,
     /// The ASCII characters that stand for one of these, one bit for each.
     ascii_initials: u128,
-    /// Letters of the longest.
-    letters_max: usize,
+    /// Letters of the shortest and of the longest.
+    letters: (usize, usize),
 }
 
 #[derive(Debug)]
@@ -42,7 +42,10 @@ impl Disguises {
         for word in words {
             let letters = plain_letters(&word);
             disguises.initials.extend(letters.chars().next().filter(|initial| !disguises.initials.contains(initial)));
-            disguises.letters_max = disguises.letters_max.max(letters.chars().count());
+            let count = letters.chars().count();
+            let (shortest, longest) = disguises.letters;
+            disguises.letters =
+                if disguises.words.is_empty() { (count, count) } else { (shortest.min(count), longest.max(count)) };
             disguises.by_letters.insert(letters.clone(), disguises.words.len());
             let stands =
                 |c: &u8| plain_letters(char::from(*c).encode_utf8(&mut [0; 4])).starts_with(&*disguises.initials);
@@ -152,7 +155,10 @@ impl<'a> Respeller<'a> {
         if !DISGUISE_BYTES.contains(&text.len()) {
             return None;
         }
-        if text.chars().count() > self.disguises.letters_max {
+        // A sign before it may stand for one letter more.
+        let (shortest, longest) = self.disguises.letters;
+        let count = text.chars().count();
+        if count > longest || count + word.before.len() < shortest {
             return None;
         }
         self.letters.clear();

@@ -1,6 +1,5 @@
 //! Where the signals of a pack stand in a message.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use regex::Regex;
@@ -30,7 +29,8 @@ pub(super) struct Found {
 /// Finds the signals in the author's words or in those quoted; each signal's first place comes first.
 pub(super) fn find(pack: &Pack, reading: &Reading, quoted: bool) -> Vec<Found> {
     let view = if quoted { &reading.quoted } else { &reading.own };
-    let mut search = Search { pack, view, found: Vec::new(), counts: HashMap::new(), candidates: Vec::new() };
+    let mut search =
+        Search { pack, view, found: Vec::new(), counts: vec![0; pack.signals().len()], candidates: Vec::new() };
     search.phrases();
     search.disguised();
     search.links(reading.links.iter().filter(|link| link.quoted == quoted));
@@ -69,22 +69,22 @@ struct Search<'a> {
     pack: &'a Pack,
     view: &'a View,
     found: Vec<Found>,
-    counts: HashMap<usize, usize>,
+    /// How many places each signal of the pack was found at.
+    counts: Vec<usize>,
     /// Room for the phrases that one sentence may have.
     candidates: Vec<usize>,
 }
 
 impl Search<'_> {
     fn add(&mut self, signal: usize, place: Place, sentence: usize) {
-        let count = self.counts.entry(signal).or_default();
-        if *count < PLACES_MAX {
+        if let Some(count) = self.counts.get_mut(signal).filter(|count| **count < PLACES_MAX) {
             *count += 1;
             self.found.push(Found { signal, place, sentence });
         }
     }
 
     fn is_full(&self, signal: usize) -> bool {
-        self.counts.get(&signal).is_some_and(|count| *count >= PLACES_MAX)
+        self.counts.get(signal).is_some_and(|count| *count >= PLACES_MAX)
     }
 
     /// Phrases in sentences as they are written.

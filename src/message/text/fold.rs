@@ -17,20 +17,21 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Takes the next character. `false` means that it begins another cluster and was not taken.
-    pub fn take(&mut self, c: char) -> bool {
+    /// Whether the next character belongs to the cluster.
+    pub fn joins(&self, c: char) -> bool {
+        self.first.is_some() && may_combine(c) && is_combining_mark(c)
+    }
+
+    /// Takes the next character, which joins the cluster or begins it.
+    pub fn take(&mut self, c: char) {
         if self.first.is_none() {
             self.first = Some(c);
-            return true;
-        }
-        if !may_combine(c) || !is_combining_mark(c) {
-            return false;
+            return;
         }
         if self.marks_seen < MARKS_MAX {
             self.marks.push(c);
         }
         self.marks_seen += 1;
-        true
     }
 
     /// Empties the cluster into `out`, each character folded.
@@ -135,10 +136,10 @@ pub fn plain_letters(word: &str) -> String {
 /// [`plain_letters`] into a string that is at hand.
 pub fn push_plain_letters(characters: impl Iterator<Item = char>, plain: &mut String) {
     for c in characters {
-        if c.is_ascii() {
-            plain.extend(imitated(c));
-        } else {
-            plain.extend(std::iter::once(c).nfd().filter_map(imitated));
+        match imitated(c) {
+            Some(letter) if c.is_ascii() => plain.push(letter),
+            _ if c.is_ascii() => {}
+            _ => plain.extend(std::iter::once(c).nfd().filter_map(imitated)),
         }
     }
 }

@@ -75,6 +75,16 @@ impl Page {
         self.text.push(c);
     }
 
+    /// Adds characters of the part from the character `source` on.
+    pub fn push_str(&mut self, text: &str, source: u32) {
+        if self.next_source != Some(source) {
+            self.runs.push(Run { at: self.text.len(), source, linear: true });
+        }
+        let count = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        self.next_source = Some(source.saturating_add(count));
+        self.text.push_str(text);
+    }
+
     /// Adds words that stand for what is at the character `source`, such as the description of an image.
     pub fn push_for(&mut self, words: &str, source: u32) {
         self.runs.push(Run { at: self.text.len(), source, linear: false });

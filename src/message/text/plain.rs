@@ -25,14 +25,20 @@ pub(super) fn lay_out(text: &str, flowed: bool) -> Page {
             }
             _ => {}
         }
-        let skipped = content.chars().count().saturating_sub(unquoted.chars().count());
+        let marks = content.get(..content.len().saturating_sub(unquoted.len())).unwrap_or_default();
+        let skipped = marks.chars().count();
         let mut place = source.saturating_add(u32::try_from(skipped).unwrap_or(u32::MAX));
         if unquoted.trim().is_empty() {
             page.end(PARAGRAPH, place);
         } else {
-            for c in unquoted.chars().map(strip_marks) {
-                page.push(c, place);
-                place = place.saturating_add(1);
+            // Paragraph marks are this room's own; in a text they are line ends.
+            for (nth, piece) in unquoted.split(PARAGRAPH).enumerate() {
+                if nth > 0 {
+                    page.push(LINE, place);
+                    place = place.saturating_add(1);
+                }
+                page.push_str(piece, place);
+                place = place.saturating_add(u32::try_from(piece.chars().count()).unwrap_or(u32::MAX));
             }
             // A flowed line goes on; a list item or a heading in fixed text is left to the sentence cutter.
             let soft = flowed && unquoted.ends_with(' ') && unquoted != "-- ";
@@ -58,9 +64,4 @@ fn unquote(line: &str) -> (usize, &str) {
         rest = after;
     }
     (depth, if depth > 0 { rest.strip_prefix(' ').unwrap_or(rest) } else { line })
-}
-
-/// Paragraph marks are this room's own; in a text they are line ends.
-fn strip_marks(c: char) -> char {
-    if c == PARAGRAPH { LINE } else { c }
 }

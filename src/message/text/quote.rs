@@ -85,7 +85,7 @@ enum Start {
 fn quotation(page: &Page, forwarded_subject: bool) -> Option<Start> {
     let mut from_line: Option<(usize, usize)> = None;
     for (number, (at, line)) in page.lines().enumerate() {
-        if line.chars().nth(INTRODUCTION_CHARS_MAX).is_some() {
+        if line.len() > INTRODUCTION_CHARS_MAX && line.chars().nth(INTRODUCTION_CHARS_MAX).is_some() {
             continue;
         }
         let line = line.trim_start_matches(['*', '_', '|', '>', ' ']);

@@ -7,7 +7,7 @@ use std::slice;
 use linkify::{LinkFinder, LinkKind};
 
 use super::fold::{Cluster, is_invisible};
-use super::page::{Anchor, LINE, PARAGRAPH, Page};
+use super::page::{Anchor, PARAGRAPH, Page};
 use super::view::{ADDRESS_WORD, LINK_WORD, Place, SIGNS_KEPT, Sentence, View, Word};
 use crate::message::links::{self, LINKS_MAX, Link};
 use crate::message::mime::PartId;
@@ -57,16 +57,15 @@ impl Builder {
                 }
                 if at >= events.skip_to {
                     let writer = self.writer(events.in_quoted);
-                    // Of a row of ASCII letters only the last can be changed by what follows.
-                    let row = ascii_row(rest, events.next.saturating_sub(at));
-                    if row > 1 {
-                        taken = row - 1;
-                        let last = piece.source(nth.saturating_add(u32::try_from(taken - 1).unwrap_or(u32::MAX)));
-                        let place = Place { part, start: source, end: last.saturating_add(1) };
-                        writer.letters(rest.get(..taken).unwrap_or_default(), place);
-                        nth = nth.saturating_add(u32::try_from(taken - 1).unwrap_or(u32::MAX));
-                    } else {
+                    let row = plain_row(rest, events.next.saturating_sub(at));
+                    if row.is_empty() {
                         writer.character(c, part, source);
+                    } else {
+                        let more = u32::try_from(row.chars().count().saturating_sub(1)).unwrap_or(u32::MAX);
+                        let last = piece.source(nth.saturating_add(more));
+                        writer.letters(row, Place { part, start: source, end: last.saturating_add(1) });
+                        taken = row.len();
+                        nth = nth.saturating_add(more);
                     }
                 }
                 nth = nth.saturating_add(1);
@@ -144,9 +143,25 @@ impl<'a> Events<'a> {
     }
 }
 
-/// How many ASCII letters and digits the text begins with, of at most `bytes`.
-fn ascii_row(text: &str, bytes: usize) -> usize {
-    text.bytes().take(bytes).take_while(u8::is_ascii_alphanumeric).count()
+/// The letters and digits of ASCII and Latin-1 that the text begins with, in at most `bytes`, and that nothing behind them
+/// changes: the bulk of every text, taken as it is.
+fn plain_row(text: &str, bytes: usize) -> &str {
+    let octets = text.as_bytes().get(..bytes.min(text.len())).unwrap_or_default();
+    let mut end = 0;
+    let mut last = 0;
+    loop {
+        let length = match octets.get(end..) {
+            Some([letter, ..]) if letter.is_ascii_alphanumeric() => 1,
+            // À to ÿ without the two signs among them.
+            Some([0xc3, low, ..]) if !matches!(low, 0x97 | 0xb7) => 2,
+            _ => break,
+        };
+        last = end;
+        end += length;
+    }
+    // Whatever else follows may combine with the last letter, or be invisible and be followed by a mark that does.
+    let is_final = matches!(text.as_bytes().get(end), Some(b'\t'..=b'\r' | b' '..=b'~' | 0xc3));
+    text.get(..if is_final { end } else { last }).unwrap_or_default()
 }
 
 /// A URL or mail address that the text shows.
@@ -161,11 +176,16 @@ fn shown_links(page: &Page) -> Vec<Shown> {
     let mut finder = LinkFinder::new();
     finder.kinds(&[LinkKind::Url, LinkKind::Email]).url_must_have_scheme(true);
     let mut found = Vec::new();
+    let text = page.text();
     let mut at = 0;
-    for chunk in page.text().split_inclusive(char::is_whitespace) {
-        let start = at;
-        at += chunk.len();
-        if !chunk.contains([':', '@', '/']) || chunk.len() > SHOWN_URL_BYTES_MAX || found.len() >= LINKS_MAX {
+    while let Some(sign) = text.get(at..).and_then(|rest| memchr::memchr3(b':', b'@', b'/', rest.as_bytes())) {
+        let before = text.get(at..at + sign).unwrap_or_default();
+        let start =
+            at + before.char_indices().rev().find(|(_, c)| c.is_whitespace()).map_or(0, |(i, c)| i + c.len_utf8());
+        let after = text.get(start..).unwrap_or_default();
+        let chunk = after.split(char::is_whitespace).next().unwrap_or_default();
+        at = start + chunk.len();
+        if chunk.len() > SHOWN_URL_BYTES_MAX || found.len() >= LINKS_MAX {
             continue;
         }
         if let Some(at) = chunk.find("mailto:") {
@@ -236,17 +256,17 @@ impl Writer {
         if is_invisible(c) {
             return;
         }
-        if matches!(c, PARAGRAPH | LINE) {
-            // Marks of the page, not letters to be folded.
+        if c == PARAGRAPH || c.is_ascii() && !c.is_ascii_alphanumeric() {
+            // Marks of the page, and signs: nothing makes a letter of them.
             self.flush(part);
             self.letter(c, Place { part, start: source, end: source.saturating_add(1) });
             return;
         }
-        if c.is_ascii() || !self.cluster.take(c) {
+        if !self.cluster.joins(c) {
             self.flush(part);
-            self.cluster.take(c);
             self.cluster_source = source;
         }
+        self.cluster.take(c);
     }
 
     /// Folds what waits in the cluster and takes its letters.
@@ -257,12 +277,20 @@ impl Writer {
         self.cluster = cluster;
     }
 
-    /// Takes ASCII letters and digits that nothing combines with.
+    /// Takes a row of letters ([`plain_row`]).
     fn letters(&mut self, letters: &str, place: Place) {
         self.flush(place.part);
         self.begin_word(place);
-        let room = WORD_CHARS_MAX.saturating_sub(self.word.len());
-        self.word.extend(letters.chars().take(room).map(|c| c.to_ascii_lowercase()));
+        let is_folded = |octet: u8| !octet.is_ascii_uppercase() && octet != 0xc3;
+        if self.word.len() + letters.len() <= WORD_CHARS_MAX && letters.bytes().all(is_folded) {
+            self.word.push_str(letters);
+        } else {
+            for c in letters.chars().flat_map(char::to_lowercase) {
+                if self.word.len() < WORD_CHARS_MAX {
+                    self.word.push(c);
+                }
+            }
+        }
         self.word_place.end = place.end;
     }
 
