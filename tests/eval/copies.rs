@@ -4,6 +4,8 @@ use charter_milter::charter::copies::{Fingerprint, SIMILAR_MIN, fingerprint};
 use charter_milter::message::mime::PartId;
 use charter_milter::message::text::{Kind, Source, read};
 
+type Pair = (Fingerprint, Fingerprint);
+
 const KEY: [u8; 32] = *b"a key of the evaluation, no more";
 
 /// The texts, in `tests/eval/copies/`: `campaign-*.txt` are letters sent in number, `newsletter-*.txt` are issues whose first
@@ -55,6 +57,22 @@ fn personalised(letter: &str) -> Vec<String> {
     .collect()
 }
 
+/// The pairs held out, in `tests/eval/copies/held-out/`: `NN-copy.txt` are two letters of one campaign, `NN-other.txt` two
+/// texts that are alike and no copies; a line `-----` parts them.
+fn held_out() -> (Vec<Pair>, Vec<Pair>) {
+    let (mut copies, mut others) = (Vec::new(), Vec::new());
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/eval/copies/held-out");
+    for entry in std::fs::read_dir(folder).expect("the pairs are there") {
+        let path = entry.expect("a readable folder").path();
+        let text = std::fs::read_to_string(&path).expect("a readable pair");
+        let (one, other) = text.split_once("\n-----\n").expect("two texts");
+        let pair = (of(one).expect("a text of some length"), of(other).expect("a text of some length"));
+        let name = path.file_stem().expect("a name").to_string_lossy();
+        if name.ends_with("copy") { copies.push(pair) } else { others.push(pair) }
+    }
+    (copies, others)
+}
+
 /// Prints precision and recall of near-copy pairs at several thresholds, and how often a look-up by bands finds a pair.
 pub fn evaluate() {
     let campaigns: Vec<Vec<Fingerprint>> = texts("campaign-")
@@ -78,14 +96,7 @@ pub fn evaluate() {
         others.len(),
         others.len() - before
     );
-    println!("  threshold  precision  recall   (in force: {SIMILAR_MIN})");
-    for step in 2..=9u8 {
-        let threshold = f64::from(step) / 10.0;
-        let found = count(&copies, |a, b| a.resemblance(b) >= threshold);
-        let false_alarms = count(&others, |a, b| a.resemblance(b) >= threshold);
-        let precision = if found + false_alarms == 0.0 { 1.0 } else { found / (found + false_alarms) };
-        println!("  {threshold:>9.1}  {precision:>9.3}  {:>6.3}", found / count(&copies, |_, _| true));
-    }
+    curve(&copies, &others);
     let shares_band = |a: &Fingerprint, b: &Fingerprint| {
         let keys: Vec<_> = a.bands().collect();
         b.bands().any(|band| keys.contains(&band))
@@ -96,23 +107,38 @@ pub fn evaluate() {
         count(&similar, shares_band) / count(&similar, |_, _| true),
         count(&others, shares_band) / count(&others, |_, _| true)
     );
-    let extreme = |pairs: &[(Fingerprint, Fingerprint)], pick: fn(f64, f64) -> f64, start: f64| {
+    let (copies, others) = held_out();
+    println!("\n== near copies held out: {} pairs of one campaign; {} pairs of others", copies.len(), others.len());
+    curve(&copies, &others);
+}
+
+/// Prints precision and recall at each threshold, and the pairs next to it.
+fn curve(copies: &[Pair], others: &[Pair]) {
+    println!("  threshold  precision  recall   (in force: {SIMILAR_MIN})");
+    for step in 2..=9u8 {
+        let threshold = f64::from(step) / 10.0;
+        let found = count(copies, |a, b| a.resemblance(b) >= threshold);
+        let false_alarms = count(others, |a, b| a.resemblance(b) >= threshold);
+        let precision = if found + false_alarms == 0.0 { 1.0 } else { found / (found + false_alarms) };
+        println!("  {threshold:>9.1}  {precision:>9.3}  {:>6.3}", found / count(copies, |_, _| true));
+    }
+    let extreme = |pairs: &[Pair], pick: fn(f64, f64) -> f64, start: f64| {
         pairs.iter().map(|(a, b)| a.resemblance(b)).fold(start, pick)
     };
     println!(
         "  least alike copies {:.2}, most alike others {:.2}",
-        extreme(&copies, f64::min, 1.0),
-        extreme(&others, f64::max, 0.0)
+        extreme(copies, f64::min, 1.0),
+        extreme(others, f64::max, 0.0)
     );
 }
 
 /// All pairs of different members.
-fn pairs(of: &[Fingerprint], into: &mut Vec<(Fingerprint, Fingerprint)>) {
+fn pairs(of: &[Fingerprint], into: &mut Vec<Pair>) {
     for (index, a) in of.iter().enumerate() {
         into.extend(of.iter().skip(index + 1).map(|b| (*a, *b)));
     }
 }
 
-fn count(pairs: &[(Fingerprint, Fingerprint)], test: impl Fn(&Fingerprint, &Fingerprint) -> bool) -> f64 {
+fn count(pairs: &[Pair], test: impl Fn(&Fingerprint, &Fingerprint) -> bool) -> f64 {
     f64::from(u32::try_from(pairs.iter().filter(|(a, b)| test(a, b)).count()).unwrap_or(u32::MAX))
 }

@@ -6,6 +6,33 @@ use charter_milter::charter::petition::{Pack, Report, Settings, SignalHit, analy
 use charter_milter::message::mime::PartId;
 use charter_milter::message::text::{Kind, Reading, Source, read};
 
+/// What a message is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// Odd number: rules may be made on it.
+    Development,
+    /// Even number: measured after each change, never read for making rules.
+    Test,
+    /// In the folder `held-out`: written before the rules it weighs, measured once they are done.
+    HeldOut,
+}
+
+impl Half {
+    /// All of them, in the order in which they are printed.
+    #[allow(dead_code, reason = "the evaluation uses it, the suite names its halves")]
+    pub const ALL: [Self; 3] = [Self::Development, Self::Test, Self::HeldOut];
+
+    /// Its name.
+    #[allow(dead_code, reason = "the evaluation uses it, the suite names its halves")]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Test => "test",
+            Self::HeldOut => "held-out",
+        }
+    }
+}
+
 /// One labelled message.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -15,8 +42,8 @@ pub struct Case {
     pub label: String,
     /// What kind of message it is.
     pub category: String,
-    /// Odd number: rules may be made on it.
-    pub development: bool,
+    /// What it is there for.
+    pub half: Half,
     subject: String,
     html: bool,
     text: String,
@@ -44,17 +71,23 @@ impl Case {
     }
 }
 
-/// The whole corpus in the order of its numbers.
+/// The whole corpus in the order of its numbers, what is held out last.
 pub fn load() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/petition");
+    let mut cases = load_folder(&folder, false);
+    cases.extend(load_folder(&folder.join("held-out"), true));
+    cases
+}
+
+fn load_folder(folder: &Path, held_out: bool) -> Vec<Case> {
     let entries = std::fs::read_dir(folder).expect("the corpus is there");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
     files.retain(|path| path.extension().is_some_and(|ending| ending == "txt"));
     files.sort();
-    files.iter().map(|path| parse(path)).collect()
+    files.iter().map(|path| parse(path, held_out)).collect()
 }
 
-fn parse(path: &Path) -> Case {
+fn parse(path: &Path, held_out: bool) -> Case {
     let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
     let file = std::fs::read_to_string(path).expect("a readable file");
     let (head, text) = file.split_once("\n\n").expect("a head and a text");
@@ -64,8 +97,13 @@ fn parse(path: &Path) -> Case {
     };
     let number: u32 = name.get(..3).and_then(|n| n.parse().ok()).expect("a number of three digits");
     assert!(!field("reason").is_empty(), "{name} gives no reason");
+    let half = match (held_out, number % 2) {
+        (true, _) => Half::HeldOut,
+        (false, 1) => Half::Development,
+        (false, _) => Half::Test,
+    };
     Case {
-        development: number % 2 == 1,
+        half,
         label: field("label"),
         category: field("category"),
         subject: field("subject"),

@@ -17,8 +17,9 @@ const RECALL_PERCENT_MIN: usize = 75;
 #[test]
 fn nothing_lawful_is_taken_for_a_petition_and_few_petitions_are_missed() {
     let pack = Pack::embedded().unwrap();
-    for development in [true, false] {
-        let cases: Vec<_> = corpus::load().into_iter().filter(|case| case.development == development).collect();
+    // What is held out is measured, not guarded: rules that had to pass here would be made on it.
+    for half in [corpus::Half::Development, corpus::Half::Test] {
+        let cases: Vec<_> = corpus::load().into_iter().filter(|case| case.half == half).collect();
         assert!(cases.iter().filter(|case| case.label == "none").count() * 2 >= cases.len(), "half are hard negatives");
         let reports: Vec<(&corpus::Case, Report)> = cases.iter().map(|case| (case, case.report(&pack))).collect();
         for (case, report) in &reports {
