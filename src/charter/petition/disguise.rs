@@ -12,6 +12,11 @@ const PIECES_MAX: usize = 40;
 /// No disguise of a strong word has fewer or more octets.
 const DISGUISE_BYTES: std::ops::RangeInclusive<usize> = 4..=40;
 
+/// A masked word of which fewer letters are left is anybody's guess.
+const KNOWN_LETTERS_MIN: usize = 4;
+/// Stands for a letter left out.
+const MASK: char = '*';
+
 /// The words worth disguising.
 #[derive(Debug, Default)]
 pub(super) struct Disguises {
@@ -194,7 +199,30 @@ impl<'a> Respeller<'a> {
                 return Some((vec![&found.word], pieces));
             }
         }
-        None
+        self.masked_word(words.get(..pieces)?).map(|found| (vec![found], pieces))
+    }
+
+    /// Pieces of one word with signs for the letters left out: `p*tition`, `sig##ture`.
+    fn masked_word(&mut self, pieces: &[Word]) -> Option<&'a str> {
+        let mut masked = 0;
+        self.letters.clear();
+        for (index, piece) in pieces.iter().enumerate() {
+            if index > 0 {
+                let masks = piece.signs().filter(|sign| matches!(sign, '*' | '•' | '#' | '_')).count();
+                masked += masks;
+                self.letters.extend(std::iter::repeat_n(MASK, masks));
+            }
+            push_plain_letters(self.view.word(piece).chars(), &mut self.letters);
+        }
+        let all = self.letters.chars().count();
+        if masked == 0 || all > self.disguises.letters_max || all - masked < KNOWN_LETTERS_MIN.max(masked * 2) {
+            return None;
+        }
+        let fits = |strong: &&Strong| {
+            strong.letters.chars().count() == all
+                && strong.letters.chars().zip(self.letters.chars()).all(|(is, seen)| is == seen || seen == MASK)
+        };
+        self.disguises.words.iter().find(fits).map(|strong| strong.word.as_str())
     }
 
     /// Letters one by one, with white space between them: `p é t i t i o n`; several strong words may follow each other.

@@ -2,14 +2,19 @@
 //!
 //! A phrase is a row of tokens, each one or several words of a sentence: `signez`, `pétition*` (any ending), `{class}` (a
 //! word class of the pack), `a|b|{c}` (one of them), `token?` (may be missing), `..4` (up to four words of any kind), `^`
-//! (the sentence begins) and `$` (it ends). An accented letter also fits its bare letter, because capitals lose their
-//! accents; a bare letter never fits an accented one, because *signe* asks and *signé* reports.
+//! (the sentence begins) and `$` (it ends). `pétition~` also fits one slip of the pen: a letter left out, doubled or swapped
+//! with the next. An accented letter also fits its bare letter, because capitals lose their accents; a bare letter never
+//! fits an accented one, because *signe* asks and *signé* reports.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// More words between two parts of a phrase belong to another thought.
 const GAP_WORDS_MAX: usize = 24;
+/// Shorter words become other words by one slip.
+const SLIP_CHARS_MIN: usize = 7;
+/// Three accents; few words have more.
+const SPELLINGS_MAX: usize = 8;
 /// Classes may name classes so deep.
 const DEPTH_MAX: usize = 4;
 
@@ -85,6 +90,8 @@ fn alternatives(token: &str, classes: &Classes, depth: usize) -> Result<Vec<Stri
             for entry in class {
                 words.extend(alternatives(&entry.replace(' ', "_"), classes, depth + 1)?);
             }
+        } else if let Some(word) = alternative.strip_suffix('~') {
+            words.extend(slips(word)?);
         } else {
             words.push(alternative.to_owned());
         }
@@ -92,15 +99,54 @@ fn alternatives(token: &str, classes: &Classes, depth: usize) -> Result<Vec<Stri
     Ok(words)
 }
 
-/// A pattern for one of these words.
+/// A word, and what one slip of the pen makes of it. Its first letter is right, and its ending is all there.
+fn slips(word: &str) -> Result<Vec<String>, String> {
+    let letters: Vec<char> = word.chars().collect();
+    if letters.len() < SLIP_CHARS_MIN || !letters.iter().all(|c| c.is_alphabetic()) {
+        return Err(format!("`~` needs one word of at least {SLIP_CHARS_MIN} letters"));
+    }
+    let mut spellings = vec![word.to_owned()];
+    for at in 1..letters.len() {
+        let (before, rest) = letters.split_at(at);
+        let Some((letter, after)) = rest.split_first() else { continue };
+        spellings.push([before, &[*letter, *letter], after].concat().into_iter().collect());
+        if let Some((next, beyond)) = after.split_first() {
+            spellings.push([before, after].concat().into_iter().collect());
+            spellings.push([before, &[*next, *letter], beyond].concat().into_iter().collect());
+        }
+    }
+    spellings.sort_unstable();
+    spellings.dedup();
+    Ok(spellings)
+}
+
+/// A pattern for one of these words. Spellings are written out where they are few: alternatives that are all literal are
+/// compiled to a tree of letters, which is much faster than trying one word after the other.
 fn alternation(words: &[String]) -> Result<String, String> {
-    Ok(words.iter().map(|entry| word(entry)).collect::<Result<Vec<_>, _>>()?.join("|"))
+    let (mut literal, mut others) = (Vec::new(), Vec::new());
+    for entry in words {
+        let pattern = word(entry)?;
+        match whole_spellings(entry) {
+            Some(spellings) => literal.extend(spellings),
+            None => others.push(pattern),
+        }
+    }
+    literal.sort_unstable();
+    literal.dedup();
+    if !literal.is_empty() {
+        others.push(format!("(?:{})", literal.join("|")));
+    }
+    Ok(others.join("|"))
+}
+
+/// The texts that an entry fits, if they are few. Letters need no escape, and [`word`] takes nothing else.
+fn whole_spellings(entry: &str) -> Option<Vec<String>> {
+    let few = 1 << entry.chars().filter(|c| spellings(*c).len() > 1).take(8).count() <= SPELLINGS_MAX;
+    (few && !entry.contains('*')).then(|| starts(entry).iter().map(|start| start.trim().to_owned()).collect())
 }
 
 /// What every text begins with, after a blank, that [`word`] fits: in all its spellings, cut where these become too many.
 fn starts(entry: &str) -> Vec<String> {
-    /// Three accents; few words have more, and what is cut still says enough.
-    const SPELLINGS_MAX: usize = 8;
     let mut starts = vec![" ".to_owned()];
     let mut is_whole = true;
     for c in entry.chars() {

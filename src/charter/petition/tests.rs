@@ -115,6 +115,31 @@ fn spellings_that_hide_a_word_say_so() {
 }
 
 #[test]
+fn letters_left_out_are_guessed_where_enough_is_left() {
+    for text in ["Signez la p*tition", "Sig*ez la pétition", "Signez la pét#tion"] {
+        let report = plain(&format!("{text} https://agir.example/x"));
+        assert!(ids(&report).contains(&"disguised-spelling"), "{text} {report:#?}");
+        assert!(report.petition.reached, "{text} {report:#?}");
+    }
+    for text in ["Signez la p******n", "Voir note*bas", "La m*tion"] {
+        assert!(!ids(&plain(text)).contains(&"disguised-spelling"), "{text}");
+    }
+}
+
+#[test]
+fn a_slip_of_the_pen_is_no_disguise_and_hides_nothing() {
+    for text in ["petiton", "pétittion", "pétitoin", "Ptition"] {
+        let report = plain(&format!("Merci de signer la {text} : https://agir.example/x"));
+        assert!(report.petition.reached, "{text} {report:#?}");
+        assert!(!ids(&report).contains(&"disguised-spelling"), "{text} {report:#?}");
+    }
+    for text in ["répétition", "partition", "compétition", "position"] {
+        let report = plain(&format!("Merci de signer la {text} : https://agir.example/x"));
+        assert!(!ids(&report).contains(&"petition-named"), "{text} {report:#?}");
+    }
+}
+
+#[test]
 fn what_others_say_counts_less_unless_it_is_handed_on() {
     let quoted =
         format!("Merci de ne plus m'écrire, je ne suis pas concerné par ce sujet.\n\nLe 3 mars, X a écrit :\n> {CALL}");
@@ -192,6 +217,8 @@ mod packs {
             (signal("phrases = [\"a?\"]"), "at least one word that is not optional"),
             (signal("phrases = [\"a $ b\"]"), "nothing can follow `$`"),
             (signal("phrases = [\"*a\"]"), "needs its first letter"),
+            (signal("phrases = [\"nom~\"]"), "at least 7 letters"),
+            (signal("phrases = [\"pétition_x~\"]"), "needs one word"),
             (signal("phrases = [\"a+\"]"), "`+` has no meaning"),
             (signal("links = \"none\""), "no site of the class `none`"),
             (signal("fact = \"any-link\"\ncolour = 1"), "unknown field `colour`"),
