@@ -6,13 +6,15 @@
 mod corpus;
 
 use charter_milter::charter::petition::{Pack, Report, Settings, analyse};
-use charter_milter::message::mime::{Limits, parse};
+use charter_milter::message::mime::{Limits, PartId, parse};
 use charter_milter::message::text::{Kind, Source, read};
 use data_encoding::BASE64;
 use encoding_rs::{Encoding, ISO_8859_15, UTF_8, UTF_16LE, WINDOWS_1252};
 
 /// So many petitions of a hundred, in each half, must be recognised.
-const RECALL_PERCENT_MIN: usize = 75;
+const RECALL_PERCENT_MIN: usize = 85;
+/// The same of short messages, which say less.
+const SHORT_RECALL_PERCENT_MIN: usize = 90;
 
 #[test]
 fn nothing_lawful_is_taken_for_a_petition_and_few_petitions_are_missed() {
@@ -30,6 +32,27 @@ fn nothing_lawful_is_taken_for_a_petition_and_few_petitions_are_missed() {
         let found = petitions.iter().filter(|(_, report)| report.petition.reached).count();
         assert!(found * 100 >= RECALL_PERCENT_MIN * petitions.len(), "{found} of {}", petitions.len());
     }
+}
+
+/// Short messages, many of them one sentence: what asks for signatures and what only sounds like it.
+#[test]
+fn short_requests_are_told_from_what_sounds_like_them() {
+    let pack = Pack::embedded().unwrap();
+    let (mut found, mut petitions) = (0, 0);
+    for block in include_str!("../corpus/petition/sentences/development.txt").split("\n=====\n") {
+        let (sign, text) = block.trim().split_once(' ').unwrap();
+        let kind = if text.starts_with('<') { Kind::Html } else { Kind::Plain { flowed: false } };
+        let report = analyse(&pack, &read(&[Source { kind, text, part: PartId(1) }]), &Settings::default());
+        match sign {
+            "+" => {
+                petitions += 1;
+                found += usize::from(report.petition.reached);
+            }
+            "-" => assert!(!report.petition.reached, "{text} is none: {report:#?}"),
+            _ => panic!("{block} has no sign"),
+        }
+    }
+    assert!(found * 100 >= SHORT_RECALL_PERCENT_MIN * petitions, "{found} of {petitions}");
 }
 
 /// The message as it would travel in this charset and transfer encoding.
