@@ -214,8 +214,9 @@ impl<'a> Respeller<'a> {
             }
             push_plain_letters(self.view.word(piece).chars(), &mut self.letters);
         }
+        let (_, longest) = self.disguises.letters;
         let all = self.letters.chars().count();
-        if masked == 0 || all > self.disguises.letters_max || all - masked < KNOWN_LETTERS_MIN.max(masked * 2) {
+        if masked == 0 || all > longest || all - masked < KNOWN_LETTERS_MIN.max(masked * 2) {
             return None;
         }
         let fits = |strong: &&Strong| {
