@@ -17,6 +17,7 @@
 
 pub mod charter;
 pub mod cli;
+mod closed_list;
 pub mod config;
 pub mod decision_log;
 pub mod gateway;

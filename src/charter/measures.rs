@@ -4,8 +4,9 @@
 //! A clause names its keepers (`by = ["draw", "reply-to"]`), and [`Keeper::in_force`] tells whether the charter really
 //! sets them, so that a charter cannot claim to keep a clause and not do it.
 
-use super::rules::{RuleName, Rules, closed_list};
+use super::rules::{RuleName, Rules};
 use super::{Charter, Clause, Inspection, Mode, ReleaseOrder};
+use crate::closed_list::closed_list;
 
 closed_list! {
     /// What keeps a clause besides rules.

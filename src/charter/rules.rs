@@ -3,55 +3,11 @@
 //! The order is the order in which [`RuleName::ALL`] lists them: what the envelope alone decides comes first, so that a
 //! message that is refused anyway never has its content looked at.
 
+use crate::closed_list::closed_list;
 use crate::message::address::Address;
 use crate::message::edit::SignedPolicy;
 
 use super::{Clause, Mode};
-
-macro_rules! closed_list {
-    ($(#[$outer:meta])* $name:ident { $($(#[doc = $help:literal])+ $variant:ident = $text:literal,)+ }) => {
-        $(#[$outer])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[doc = $help])+ $variant,)+ }
-
-        impl $name {
-            /// Every value, in order.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The stable name, as files and records write it.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            /// One sentence for people.
-            #[must_use]
-            pub fn help(self) -> &'static str {
-                match self { $(Self::$variant => concat!($($help),+).trim_ascii()),+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = ();
-            fn from_str(text: &str) -> Result<Self, ()> {
-                Self::ALL.iter().copied().find(|v| v.as_str() == text).ok_or(())
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-    };
-}
-pub(crate) use closed_list; // reason codes and finding details are closed lists too
 
 closed_list! {
     /// The rules, in the order in which they are asked.

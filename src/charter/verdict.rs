@@ -6,8 +6,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::rules::{RuleName, closed_list};
+use super::rules::RuleName;
 use super::{Clause, Mode};
+use crate::closed_list::closed_list;
 use crate::message::edit::Edit;
 
 closed_list! {

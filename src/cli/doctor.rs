@@ -12,7 +12,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::{Exit, clock};
-use crate::charter::rules::closed_list;
+use crate::closed_list::closed_list;
 use crate::config::Config;
 use crate::config::daemon::MtaKind;
 

@@ -3,7 +3,7 @@
 //! Codes that begin with `E` keep the daemon from starting (or from taking a new configuration into force); codes that
 //! begin with `W` point at something that is allowed and probably not meant.
 
-use crate::charter::rules::closed_list;
+use crate::closed_list::closed_list;
 
 closed_list! {
     /// A diagnostic code.

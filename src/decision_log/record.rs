@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::charter::rules::closed_list;
+use crate::closed_list::closed_list;
 
 /// The version of the format, in every line.
 pub const FORMAT_VERSION: u32 = 1;

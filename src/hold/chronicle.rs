@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::entry::Entry;
 use super::ledger::FixedSeed;
 use super::plan::{Missing, Overdue};
-use crate::charter::rules::closed_list;
+use crate::closed_list::closed_list;
 use crate::decision_log::reader::{ReadError, last_checkpoint_before};
 use crate::decision_log::record::{CancelRecord, DrawRecord, GoneRecord, LEFT_QUEUE, ReleaseRecord, SeenInQueueRecord};
 use crate::decision_log::{Event, Journal, JournalError, Record};

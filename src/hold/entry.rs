@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use crate::charter::rules::closed_list;
+use crate::closed_list::closed_list;
 
 /// Shortest queue id any supported mail server makes: Postfix short ids are five hexadecimal digits of microseconds and an inode.
 const QUEUE_ID_CHARS_MIN: usize = 6;

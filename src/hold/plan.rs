@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::draw::{self, Candidate};
 use super::entry::{Entry, EntryNumber, QueueId, Sighting, State};
 use super::ledger::PastRelease;
-use crate::charter::rules::closed_list;
 use crate::charter::{Pace, ReleaseOrder};
+use crate::closed_list::closed_list;
 
 /// How long a message that the mail server was told to hold may stay out of sight. Postfix waits 300 s for a filter's last
 /// answer and then writes the rest of the queue file; twice that is beyond any honest delay.

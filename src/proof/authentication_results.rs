@@ -11,7 +11,7 @@
 //!   contradicts that: one of them came with the message, nothing counts.
 //! * A field of ours that cannot be read to its end makes nothing count.
 
-use crate::charter::rules::closed_list;
+use crate::closed_list::closed_list;
 
 /// A domain that passed.
 #[derive(Debug, Clone, PartialEq, Eq)]

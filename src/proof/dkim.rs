@@ -27,7 +27,7 @@ use mail_auth::{
     AuthenticatedMessage, DkimOutput, DkimResult, DnsError, Error, MessageAuthenticator, Parameters, ResolverCache, Txt,
 };
 
-use crate::charter::rules::closed_list;
+use crate::closed_list::closed_list;
 
 /// How many signatures of the wanted domains are verified. Honest mail has one or two, of one or two domains.
 pub const SIGNATURES_MAX: usize = 8;

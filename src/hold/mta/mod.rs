@@ -18,7 +18,7 @@ pub use sendmail::{Sendmail, SendmailTools};
 
 use super::entry::QueueId;
 use super::plan::Queued;
-use crate::charter::rules::closed_list;
+use crate::closed_list::closed_list;
 
 /// A returned message is quoted in full up to this size, octets; of a larger one only the header. Ten of the mails that the
 /// charters allow (100 kB), and less than any mailbox refuses.

@@ -12,7 +12,7 @@ mod tnef;
 
 use std::ops::Range;
 
-use crate::charter::rules::closed_list;
+use crate::closed_list::closed_list;
 use crate::message::mime::{self, Part, PartId, Tree};
 
 pub(crate) use text::{Form, TextBlock, TextBody, TextCharset};

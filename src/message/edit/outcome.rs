@@ -1,37 +1,14 @@
 //! What became of edits: closed lists, for the declaring field, for words and for records.
 
+use crate::closed_list::closed_list;
+
 /// The field that declares the edits (am:5.1.d).
 pub const DECLARATION_FIELD: &str = "X-Charter-Edits";
 
 /// The field that declares them in words, in the language of the charter, when none could be put into the text.
 pub const WORDS_FIELD: &str = "X-Charter-Notice";
 
-macro_rules! named {
-    ($(#[$outer:meta])* $name:ident { $($(#[doc = $help:literal])+ $variant:ident = $text:literal,)+ }) => {
-        $(#[$outer])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[doc = $help])+ $variant,)+ }
-
-        impl $name {
-            /// Every value, in order.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The stable name.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            /// One sentence for people.
-            #[must_use]
-            pub fn help(self) -> &'static str {
-                match self { $(Self::$variant => concat!($($help),+).trim_ascii()),+ }
-            }
-        }
-    };
-}
-
-named! {
+closed_list! {
     /// The edits, by what they make of a message.
     EditName {
         /// Attachments were replaced by notices.
@@ -61,7 +38,7 @@ named! {
     }
 }
 
-named! {
+closed_list! {
     /// Why an edit could not be made.
     Obstacle {
         /// A signature covers what was to be edited, and such a message is to be refused.

@@ -6,7 +6,7 @@
 //! never guesses: what it names here is refused, or at least marked.
 
 use super::PartId;
-use crate::charter::rules::closed_list;
+use crate::closed_list::closed_list;
 
 /// One thing in one part on which mail programs would disagree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
