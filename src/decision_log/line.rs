@@ -166,8 +166,8 @@ impl<'a> RawLine<'a> {
         let (salt, rest) = rest.strip_prefix(r#","salt":""#)?.split_once('"')?;
         let (kind, rest) = rest.strip_prefix(r#","kind":""#)?.split_once('"')?;
         let body = rest.strip_prefix(r#","body":"#)?.strip_suffix('}')?;
-        // What JSON may write with an escape is left to a reader of JSON.
-        let plain = plain && [at, salt, kind].iter().all(|text| text.bytes().all(is_plain));
+        // What JSON may write with an escape is left to a reader of JSON; no salt and no kind that is one needs any.
+        let plain = plain && at.bytes().all(is_plain) && !salt.contains('\\') && !kind.contains('\\');
         let (at, salt, kind, body) = (Some(at), Some(salt), Some(kind), Some(body));
         plain.then_some(Self { v: FORMAT_VERSION, i: i.parse().ok()?, at, salt, kind, body, leaf: None })
     }

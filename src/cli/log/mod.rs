@@ -16,9 +16,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Subcommand};
-use jiff::Timestamp;
 
 use super::Exit;
+use super::clock::now;
 use crate::config::Config;
 use crate::decision_log::checkpoint::{CheckpointError, Cosigner};
 use crate::decision_log::disk::{Layout, read_small};
@@ -161,12 +161,6 @@ fn is_live(layout: &Layout) -> bool {
 
 fn open_journal(dir: &Path) -> Result<Journal, Problem> {
     Journal::open(&Options::new(dir, "", Role::Appender, now())).map_err(Problem::new)
-}
-
-/// The clock.
-#[expect(clippy::disallowed_methods, reason = "this is the command line: the clock is read here and handed down")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 /// Writes to standard output. A reader who has seen enough (`| head`) is no error.

@@ -141,8 +141,8 @@ fn the_program_writes_every_kind_of_record() {
     wait_for("a segment of the new day", || (std::fs::read_dir(&segments).unwrap().count() >= 2).then_some(()));
     let before_purge = kinds(&world.gateway);
     assert!(!world.gateway.decisions().is_empty());
-    fine(&world.gateway, &["log", "purge", "--reference", "CNIL"]);
-    assert!(!world.gateway.decisions().is_empty(), "the time of retention is not over");
+    let said = fine(&world.gateway, &["log", "purge", "--reference", "CNIL"]);
+    assert!(!world.gateway.decisions().is_empty(), "the time of retention is not over: {said}");
     world.gateway.set_clock("2020-09-02T12:00:00+02:00");
     fine(&world.gateway, &["log", "purge", "--reference", "CNIL"]);
     let all: std::collections::BTreeSet<String> = before_purge.into_iter().chain(kinds(&world.gateway)).collect();
