@@ -165,7 +165,8 @@ impl Content {
         let named = has_name(&self.media_type.parameters, "name")
             || self.disposition.as_ref().is_some_and(|d| d.kind == "attachment" || has_name(&d.parameters, "filename"));
         let could_pass = !named && (self.media_type.is_text() || self.media_type.main() == "image");
-        if self.media_type.name == MALFORMED_TYPE && !named {
+        // With a boundary some programs look inside, and find texts in what others take for a file.
+        if self.media_type.name == MALFORMED_TYPE && (!named || self.boundary.is_some()) {
             self.ambiguities.insert(AmbiguityKind::MalformedContentType);
         }
         if self.encoding == TransferEncoding::Unknown && (could_pass || is_composite) {

@@ -189,8 +189,15 @@ impl Structured {
             structured.oddity(None, AmbiguityKind::EncodedWordInField);
         }
         let mut segments: BTreeMap<String, Vec<Segment>> = BTreeMap::new();
+        let mut is_behind_word = false;
         for piece in pieces {
-            structured.read_piece(&piece, &mut segments);
+            let piece = piece.trim_ascii();
+            // MIME::Parser reads no further than a word alone, and so finds no boundary behind it.
+            is_behind_word |= !piece.is_empty() && !piece.contains(&b'=');
+            if is_behind_word && piece.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"boundary")) {
+                structured.oddity(Some("boundary"), AmbiguityKind::MalformedParameter);
+            }
+            structured.read_piece(piece, &mut segments);
         }
         for (name, mut list) in segments {
             list.sort_by_key(|segment| segment.number);
@@ -207,7 +214,6 @@ impl Structured {
     }
 
     fn read_piece(&mut self, piece: &[u8], segments: &mut BTreeMap<String, Vec<Segment>>) {
-        let piece = piece.trim_ascii();
         if piece.is_empty() {
             return; // a semicolon at the end is common and harmless
         }
@@ -474,5 +480,7 @@ mod tests {
         assert_eq!(kinds("multipart/mixed; boundary=a/b"), [AmbiguityKind::MalformedParameter]);
         assert_eq!(kinds("multipart/mixed; boundary=\"=?x?q?a?=\""), [AmbiguityKind::EncodedWordInField]);
         assert_eq!(kinds("text/plain; x (y)"), [AmbiguityKind::CommentInField]);
+        assert_eq!(kinds("multipart/mixed; x; boundary=a"), [AmbiguityKind::MalformedParameter]);
+        assert_eq!(kinds("multipart/mixed; boundary=a; x"), []);
     }
 }
