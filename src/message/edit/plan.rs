@@ -71,6 +71,10 @@ impl Edited {
     pub fn message(&self, raw: &[u8], tree: &Tree) -> Vec<u8> {
         let body_start = tree.root().map_or(0, |root| root.body.start);
         let mut message = apply(raw.get(..body_start).unwrap_or_default(), &self.header_edits);
+        // A message that was nothing but a header has no empty line yet; to a mail server it goes without saying.
+        if self.body.is_some() && tree.root().is_some_and(|root| root.header.end == root.body.start) {
+            message.extend_from_slice(tree.line_end().as_bytes());
+        }
         match &self.body {
             Some(body) => message.extend_from_slice(body),
             None => message.extend_from_slice(raw.get(body_start..).unwrap_or_default()),
