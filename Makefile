@@ -24,7 +24,7 @@ help:
 	@echo '              (make run DEMO_ARGS=--once ends after the messages)'
 	@echo 'make build    the optimised program, target/release/charter-milter'
 	@echo 'make test     every test, with real mail servers (through sudo where we are not root: Postfix needs it)'
-	@echo 'make fuzz     fuzzing of MIME parsing and surgery (make fuzz SECONDS=900 for longer)'
+	@echo 'make fuzz     the fuzz targets alone (make fuzz SECONDS=900 for longer; make test gives each a minute)'
 	@echo 'make differential  mail beside three other readers alone'
 	@echo 'make check    formatting, lints, licences and sources of the dependencies'
 	@echo 'make bench    speed and memory, beside a milter that does nothing'
@@ -39,11 +39,12 @@ run:
 build:
 	$(CARGO) build --release --bin charter-milter
 
-# Messages that cannot be had or a reader that is missing make it fail.
+# Messages that cannot be had, a reader that is missing, a crash while fuzzing: all of it fails.
 test:
 	tests/install-packages
 	tests/differential/corpus.sh
 	$(CARGO) test
+	tests/fuzz/run $(SECONDS)
 
 check: fmt clippy deny
 
@@ -66,11 +67,11 @@ bench:
 	$(CARGO) bench --bench log
 	$(CARGO) bench --bench mime
 
-# MIME parsing and surgery: SECONDS each, from the golden messages.
+# Every target for so long, as many at once as there are cores.
 SECONDS ?= 60
 fuzz:
-	tests/fuzz/run mime $(SECONDS)
-	tests/fuzz/run surgery $(SECONDS)
+	tests/install-packages fuzz
+	tests/fuzz/run $(SECONDS)
 
 differential:
 	tests/install-packages readers
