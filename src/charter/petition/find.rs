@@ -137,9 +137,9 @@ impl Search<'_> {
     /// Strong words in spellings that hide them: the sentence is read again with the words put right.
     fn disguised(&mut self) {
         let disguise = self.pack.signals().iter().position(|s| matches!(s.what, What::Fact(Fact::DisguisedSpelling)));
-        let mut respeller = Respeller::new(self.pack.disguises(), self.view);
+        let mut reader = Respeller::new(self.pack.disguises(), self.view);
         for (index, sentence) in self.view.sentences.iter().enumerate() {
-            let Some(respelled) = respeller.respell(*sentence) else { continue };
+            let Some(respelled) = reader.respell(*sentence) else { continue };
             self.sentence(index, &respelled.text, &respelled.words, true);
             if let Some(signal) = disguise {
                 self.add(signal, respelled.place, index);

@@ -150,7 +150,9 @@ impl Starts {
     fn new(starts: &[Vec<String>]) -> Option<Self> {
         let mut by_start: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (phrase, starts) in starts.iter().enumerate() {
-            starts.iter().for_each(|start| by_start.entry(start).or_default().push(phrase));
+            for start in starts {
+                by_start.entry(start).or_default().push(phrase);
+            }
         }
         let finder = AhoCorasick::new(by_start.keys()).ok()?;
         Some(Self { finder, phrases: by_start.into_values().collect() })

@@ -165,7 +165,9 @@ fn starts(entry: &str) -> Vec<String> {
         starts = starts.iter().flat_map(|start| letters.iter().map(move |letter| format!("{start}{letter}"))).collect();
     }
     if is_whole {
-        starts.iter_mut().for_each(|start| start.push(' '));
+        for start in &mut starts {
+            start.push(' ');
+        }
     }
     starts
 }
