@@ -1,7 +1,9 @@
 //! The memory budget: what messages may occupy together, whatever clients send.
 //!
 //! A message takes its declared size at DATA and grows as its body arrives; when the budget is used up, the client is
-//! told to come back (451), and mail that no rule concerns is not affected: its body never reaches us.
+//! told to come back (451), and mail that no rule concerns is not affected: its body never reaches us. The edited copy takes
+//! the place of the message; both are there only while it is made, which no more messages do at a time than there are
+//! processors.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

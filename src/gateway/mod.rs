@@ -71,6 +71,8 @@ pub struct Ruled {
     pub outcome: Outcome,
     /// What was reserved for it.
     pub settlement: Option<Settlement>,
+    /// Its share of the memory budget, which the edited copy takes over until the MTA has it.
+    pub room: Option<Permit>,
 }
 
 /// What is to be done to a message, in the order of the fields.
@@ -107,13 +109,13 @@ impl Ruled {
     /// No rule concerns it.
     #[must_use]
     pub fn pass() -> Self {
-        Self { outcome: Outcome::Pass, settlement: None }
+        Self { outcome: Outcome::Pass, settlement: None, room: None }
     }
 
     /// Refused with this reply.
     #[must_use]
     pub fn refuse(reply: Reply) -> Self {
-        Self { outcome: Outcome::Refuse(reply), settlement: None }
+        Self { outcome: Outcome::Refuse(reply), settlement: None, room: None }
     }
 }
 
@@ -290,8 +292,7 @@ impl Gateway {
         // A task of its own: a panic in it is an answer here, and not the silent end of the session.
         let mut task = tokio::spawn(async move {
             let ruled = gateway.rule(&matter, &envelope, raw, role).await;
-            drop(permit);
-            ruled
+            Ruled { room: permit, ..ruled }
         });
         let reason = match tokio::time::timeout(deadline, &mut task).await {
             Ok(Ok(ruled)) => {
@@ -342,7 +343,7 @@ impl Gateway {
         };
         if deliberation.decision.verdict().refuses() {
             let reply = self.refuse(&writing, &deliberation.reasons).await;
-            return Ruled { outcome: Outcome::Refuse(reply), settlement };
+            return Ruled { outcome: Outcome::Refuse(reply), settlement, room: None };
         }
         let outcome = match self.commit(&writing).await {
             Ok(reference) => self.deliver(matter, envelope, deliberation, &reference, role),
@@ -351,7 +352,7 @@ impl Gateway {
                 None => self.deliver(matter, envelope, deliberation, "", role),
             },
         };
-        Ruled { outcome, settlement }
+        Ruled { outcome, settlement, room: None }
     }
 
     /// Makes a decision durable: the log first, then the ledger for mail that is held.
@@ -405,7 +406,7 @@ impl Gateway {
             Some(Decided::Pass) => Ruled::pass(),
             Some(Decided::Hold(reason)) => {
                 let effects = Effects { quarantine: Some(reason), ..Effects::default() };
-                Ruled { outcome: Outcome::Deliver(Box::new(effects)), settlement: None }
+                Ruled { outcome: Outcome::Deliver(Box::new(effects)), settlement: None, room: None }
             }
             None => Ruled::refuse(self.refuse_for(matter, envelope, ReasonCode::Undecided, Evidence::None).await),
         }

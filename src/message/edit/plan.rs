@@ -103,9 +103,16 @@ pub fn plan(raw: &[u8], header: &Header, tree: &Tree, edits: &[Edit], context: &
     work.add_words(&banners, context);
     work.declare(context, &banners);
     let body_start = |tree: &Tree| tree.root().map_or(0, |root| root.body.start);
-    let is_changed = matches!(work.message, Cow::Owned(_));
-    let body = work.message.get(body_start(&work.tree)..).unwrap_or_default();
-    let body = (is_changed && Some(body) != raw.get(body_start(tree)..)).then(|| body.to_vec());
+    let edited_start = body_start(&work.tree);
+    let body = match work.message {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(message) if message.get(edited_start..) == raw.get(body_start(tree)..) => None,
+        // In place: a message of ten megabytes need not be there once more.
+        Cow::Owned(mut message) => {
+            message.drain(..edited_start.min(message.len()));
+            Some(message)
+        }
+    };
     Edited { header_edits: work.draft.into_edits(), body, envelope: work.envelope, outcomes: work.outcomes }
 }
 
