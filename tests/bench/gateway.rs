@@ -127,7 +127,7 @@ fn milters(plan: &Plan) {
                             if inet { "tcp" } else { "unix" },
                             row.name,
                             result.rate,
-                            result.rate / loud[&key],
+                            result.rate / loud.get(&key).copied().unwrap_or(f64::NAN),
                             result.quantile(0.5),
                             result.quantile(0.99),
                             server.peak_megabytes(),

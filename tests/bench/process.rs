@@ -46,6 +46,12 @@ list_headers = { unsubscribe = ["https://organisation.example/quitter?liste={lis
 banner       = { footer = "--\nDiffusé par {sender} sur {label}.\n", clause = "m:banner" }
 "#;
 
+/// What the unit of the daemon sets.
+fn unit_environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let unit = include_str!("../../systemd/charter-milter.service");
+    unit.lines().filter_map(|line| line.strip_prefix("Environment=")?.split_once('='))
+}
+
 /// A milter under measurement.
 pub struct Server {
     pub address: Address,
@@ -89,7 +95,10 @@ impl Server {
     }
 
     fn charter(inet: bool) -> Self {
-        let setup = Setup::new(CHARTER).main("[log]\nfilter = \"warn\"");
+        let mut setup = Setup::new(CHARTER).main("[log]\nfilter = \"warn\"");
+        for (name, value) in unit_environment() {
+            setup = setup.environment(name, value);
+        }
         let gateway = Gateway::start(&if inet { setup.inet() } else { setup });
         let milter = gateway.milter();
         let address = match milter.rsplit_once(':') {
