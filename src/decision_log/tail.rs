@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -172,6 +173,9 @@ impl Tail {
             return Err(Damage::MissingSegment { first: name.first }.into());
         }
         let file = self.layout.open_segment(&*self.medium, &name).map_err(JournalError::io("open a segment"))?;
+        if !ends_line(&file, resume.offset).map_err(JournalError::io("read a segment"))? {
+            return Err(Damage::Rewritten { size: tree.size() }.into());
+        }
         self.open = Some(Open { name, file, len: resume.offset });
         self.tree = tree.clone();
         self.key.clone_from(&resume.key);
@@ -399,4 +403,12 @@ impl Tail {
     pub fn segment_day(&self) -> Option<jiff::civil::Date> {
         self.open.as_ref().map(|open| open.name.day)
     }
+}
+
+/// Whether a line ends at this octet, or the segment before it: what is appended must not be joined to half a line.
+fn ends_line(segment: &File, offset: u64) -> io::Result<bool> {
+    let mut last = [0];
+    let Some(at) = offset.checked_sub(1) else { return Ok(true) };
+    let read = segment.read_at(&mut last, at)?;
+    Ok(read == 0 || last == *b"\n")
 }

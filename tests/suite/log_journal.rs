@@ -226,6 +226,26 @@ fn a_line_rewritten_under_the_daemon_is_never_signed() {
 }
 
 #[test]
+fn nothing_is_joined_to_half_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = keeper(dir.path(), noon());
+    journal.append_blocking(&operator(noon(), "work")).unwrap();
+    let later = noon().saturating_add(SignedDuration::from_hours(1)).unwrap();
+    journal.tick_blocking(later, &[]).unwrap();
+    drop(journal);
+    let name = list_segments(&dir.path().join("segments")).unwrap()[0].to_string();
+    let path = dir.path().join("segments").join(name);
+    let resume = std::fs::read_to_string(dir.path().join("resume.json")).unwrap();
+    let resume: serde_json::Value = serde_json::from_str(&resume).unwrap();
+    // Below the last checkpoint nothing is read again; the end of the last line there is looked at all the same.
+    let end = usize::try_from(resume["offset"].as_u64().unwrap()).unwrap();
+    let mut octets = std::fs::read(&path).unwrap();
+    octets[end - 1] = b' ';
+    std::fs::write(&path, octets).unwrap();
+    assert!(matches!(damage(dir.path()), Damage::Rewritten { .. }));
+}
+
+#[test]
 fn one_daemon_keeps_a_log() {
     let dir = tempfile::tempdir().unwrap();
     let journal = keeper(dir.path(), noon());
