@@ -26,12 +26,11 @@ const ACTIONS: [Actions; 8] = [
 ];
 
 /// What we ask for when the MTA offers it. DATA is answered (an unanswered DATA costs 44 ms on TCP), RCPT only when some
-/// mailbox is deactivated. The packets of the body are not: an answer to each would double what receiving it costs, and
-/// what goes beyond a limit is dropped as it comes. SKIP is for MTAs that want answers all the same.
-const WISHES: [ProtoOpts; 8] = [
+/// mailbox is deactivated. The packets of the body are answered on TCP alone, for the same reason: an answer to each
+/// doubles what receiving it costs. What goes beyond a limit is dropped as it comes; SKIP is for where there are answers.
+const WISHES: [ProtoOpts; 7] = [
     ProtoOpts::LEADING_SPACE,
     ProtoOpts::SKIP,
-    ProtoOpts::NOREPLY_BODY,
     ProtoOpts::NOREPLY_CONNECT,
     ProtoOpts::NOREPLY_HELO,
     ProtoOpts::NOREPLY_MAIL,
@@ -53,12 +52,12 @@ impl Connection {
 
 /// The callbacks of one socket.
 #[must_use]
-pub fn callbacks(gateway: &Arc<Gateway>, role: Role) -> Callbacks<Connection> {
+pub fn callbacks(gateway: &Arc<Gateway>, role: Role, is_local: bool) -> Callbacks<Connection> {
     let gateway = Arc::clone(gateway);
     Callbacks::new()
         .on_negotiate(move |cx, actions, opts| {
             let gateway = Arc::clone(&gateway);
-            Box::pin(async move { negotiate(cx, gateway, role, actions, opts) })
+            Box::pin(async move { negotiate(cx, gateway, (role, is_local), actions, opts) })
         })
         .on_connect(|cx, _host, socket| {
             Box::pin(async move {
@@ -131,7 +130,7 @@ fn with(cx: &mut Context<Connection>, f: impl FnOnce(&mut Connection) -> Status)
 fn negotiate(
     cx: &mut NegotiateContext<Connection>,
     gateway: Arc<Gateway>,
-    role: Role,
+    (role, is_local): (Role, bool),
     offered_actions: Actions,
     offered: ProtoOpts,
 ) -> Status {
@@ -146,6 +145,9 @@ fn negotiate(
     }
     cx.requested_actions = wanted;
     let mut wishes = WISHES.into_iter().fold(ProtoOpts::empty(), |all, wish| all | wish);
+    if is_local {
+        wishes |= ProtoOpts::NOREPLY_BODY;
+    }
     if !gateway.in_force().has_deactivated_mailboxes {
         wishes |= ProtoOpts::NOREPLY_RCPT;
     }

@@ -28,6 +28,15 @@ pub enum Socket {
     Unix(UnixListener, Option<PathBuf>),
 }
 
+impl Socket {
+    /// Whether what is written to it arrives at once. On TCP the peer's last packet waits for an acknowledgement, and that
+    /// for an answer.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Unix(..))
+    }
+}
+
 /// A listener that survives accept errors.
 pub struct Patient {
     socket: Socket,

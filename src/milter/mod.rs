@@ -36,7 +36,7 @@ pub async fn serve(
     shutdown: impl Future,
 ) -> io::Result<()> {
     let config = Config { max_connections: connections_max, connection_timeout: idle_max, ..Config::default() };
-    let callbacks = callbacks::callbacks(&gateway, role);
+    let callbacks = callbacks::callbacks(&gateway, role, socket.is_local());
     let patient = Patient::new(socket);
     let door = patient.door();
     let drained = async move {

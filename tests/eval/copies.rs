@@ -70,9 +70,9 @@ fn held_out() -> (Vec<f64>, Vec<f64>) {
         let resemblance = of(one).zip(of(other)).map_or(0.0, |(one, other)| one.resemblance(&other));
         let name = path.file_stem().expect("a name").to_string_lossy();
         if name.ends_with("copy") {
-            copies.push(resemblance)
+            copies.push(resemblance);
         } else {
-            others.push(resemblance)
+            others.push(resemblance);
         }
         if name.ends_with("copy") != (resemblance >= SIMILAR_MIN) {
             println!("  {name}: {resemblance:.2}");
