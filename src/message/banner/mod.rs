@@ -223,7 +223,9 @@ fn with_content_fields(
     encoding: Option<&str>,
     line_end: &str,
 ) -> Vec<u8> {
-    let mut draft = Draft::new(&Header::parse(block));
+    // Some programs end the header at a line of nothing but blanks; what is added behind it would be text to them.
+    let joined = without_blank_lines(block);
+    let mut draft = Draft::new(&Header::parse(&joined));
     if let Some(charset) = charset {
         draft.set("Content-Type", content_type(part, charset));
     }
@@ -237,12 +239,19 @@ fn with_content_fields(
     if edits.is_empty() {
         return block.to_vec();
     }
-    let made = apply(block, &edits);
+    let made = apply(&joined, &edits);
     // A block of one line may have no line end to copy.
     if line_end == "\n" && !block.contains(&b'\n') {
         return made.into_iter().filter(|&b| b != b'\r').collect();
     }
     made
+}
+
+/// A header block without continuation lines of nothing but blanks.
+fn without_blank_lines(block: &[u8]) -> Vec<u8> {
+    let is_blank = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
+    let lines = block.split_inclusive(|octet| *octet == b'\n');
+    lines.filter(|line| !(is_blank(line) && line.trim_ascii().is_empty())).collect::<Vec<_>>().concat()
 }
 
 /// Content-Type with another charset, the other parameters kept.

@@ -258,3 +258,12 @@ fn words_quoted_in_an_answer_are_not_ours() {
     let done = added(raw.as_bytes(), &words(&[], &["Elections"]), SignedPolicy::Reject);
     assert!(done.starts_with(raw.as_bytes()) && done.len() > raw.len());
 }
+
+#[test]
+fn fields_are_not_added_behind_a_line_of_blanks() {
+    let message = "Content-Type: multipart/mixed; boundary=b\n\n--b\nX-A: c\n \n\nText.\n--b--\n";
+    let done = footed(message);
+    assert!(done.contains("--b\nX-A: c\nContent-Type: text/plain; charset=utf-8\n"), "{done}");
+    let raw = done.replace('\n', "\r\n");
+    assert_eq!(parse(raw.as_bytes(), &Limits::default()).ambiguities(), []);
+}

@@ -98,12 +98,13 @@ fn untouchable(raw: &[u8], tree: &Tree, choice: &Choice) -> Vec<PartId> {
         .collect()
 }
 
-/// Does a header have a continuation line of nothing but blanks? OPEN: fields that an edit adds behind one stand in the text for
-/// programs that end the header there. It is ambiguous only when a field that describes the content follows already.
+/// Does the message's own header have a continuation line of nothing but blanks? OPEN: fields that an edit adds behind one
+/// stand in the text for programs that end the header there. It is ambiguous only when a field that describes the content
+/// follows already.
 fn has_blank_line(raw: &[u8], tree: &Tree) -> bool {
     let is_blank = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
-    let mut lines = tree.parts().flat_map(|part| raw[part.header.clone()].split(|octet| *octet == b'\n'));
-    lines.any(|line| is_blank(line) && line.trim_ascii().is_empty())
+    let header = tree.root().map(|root| root.header.clone()).unwrap_or_default();
+    raw[header].split(|octet| *octet == b'\n').any(|line| is_blank(line) && line.trim_ascii().is_empty())
 }
 
 fuzz_target!(|input: &[u8]| {
