@@ -17,6 +17,8 @@ mod mta;
 
 use std::process::ExitCode;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use mta::client::Outcome;
 use mta::gateway::{Gateway, Setup, binary};
 use mta::letter::Letter;
@@ -198,6 +200,9 @@ impl Demo {
     }
 
     fn stay(&self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // From here on Ctrl-C ends things in order, even before we wait for it.
+        let mut interrupt = runtime.block_on(async { signal(SignalKind::interrupt()).unwrap() });
         let address = self.postfix.address();
         let config = self.gateway.config_file();
         println!("\n== Your turn. Ctrl-C ends everything and removes it.");
@@ -206,13 +211,12 @@ impl Demo {
         println!("   {} check --config {}", binary().display(), config.display());
         println!("   postqueue -c {} -p", self.postfix.config_directory().display());
         println!("   What arrives is shown here:\n");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut shown = self.sink.received().len();
         runtime.block_on(async {
             let mut tick = tokio::time::interval(std::time::Duration::from_millis(300));
             loop {
                 tokio::select! {
-                    _ = tokio::signal::ctrl_c() => break,
+                    _ = interrupt.recv() => break,
                     _ = tick.tick() => {
                         for received in self.sink.received().iter().skip(shown) {
                             println!("--- to {}\n{}", received.recipients.join(", "), String::from_utf8_lossy(&received.bytes));
