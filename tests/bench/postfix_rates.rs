@@ -37,7 +37,8 @@ fn rate(plan: &Plan, server: Option<&Server>, recipient: &str, kilobytes: usize)
     let sink = free_address();
     let nowhere = directory("smtp-sink-");
     let mut process = Command::new(program("smtp-sink", "postfix"))
-        .args([&sink.to_string(), "200"])
+        // Started by root, it wants to know whom to be.
+        .args(["-u", "nobody", &sink.to_string(), "200"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
