@@ -13,7 +13,6 @@ use serde::Serialize;
 
 use super::{Exit, clock};
 use crate::closed_list::closed_list;
-use crate::config::Config;
 use crate::config::daemon::MtaKind;
 
 /// Arguments of `doctor`.
@@ -109,13 +108,7 @@ impl Finding {
 /// Runs `doctor`.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let config = match Config::load(&args.config) {
-        Ok(config) => config,
-        Err(report) => {
-            super::complain(&report);
-            return Exit::Failed;
-        }
-    };
+    let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
     let server: Result<_, Box<dyn std::error::Error>> = match config.daemon.mta.kind {
         MtaKind::Postfix => postfix::examine(&config.daemon).map_err(Into::into),
         MtaKind::Sendmail => sendmail::examine(&config.daemon).map_err(Into::into),

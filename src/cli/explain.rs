@@ -64,13 +64,7 @@ pub struct Args {
 /// Runs the command: 0 when every message would pass or be held, 1 when one would be refused, 2 when it cannot work.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let config = match Config::load(&args.config) {
-        Ok(config) => config,
-        Err(report) => {
-            super::complain(&report);
-            return Exit::Failed;
-        }
-    };
+    let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(explain_all(args, config)),
         Err(error) => {

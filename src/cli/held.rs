@@ -101,13 +101,7 @@ impl<E: Into<ReleaseError>> From<E> for HeldError {
 /// Runs `held`.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let config = match Config::load(&args.config) {
-        Ok(config) => config,
-        Err(report) => {
-            super::complain(&report);
-            return Exit::Failed;
-        }
-    };
+    let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
     match work(args, config) {
         Ok(()) => Exit::Fine,
         Err(error @ (HeldError::Unknown(_) | HeldError::NotWaiting(..) | HeldError::NotOnHold(_))) => {

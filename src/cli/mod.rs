@@ -111,6 +111,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The configuration in a file; where it is wrong, all its problems are shown and there is none.
+fn configuration(path: &std::path::Path) -> Option<crate::config::Config> {
+    crate::config::Config::load(path).map_err(|report| complain(&report)).ok()
+}
+
 /// Shows the problems of a configuration on standard error, in colour on a terminal.
 fn complain(report: &crate::config::report::Report) {
     let text = report.render(std::io::stderr().is_terminal());

@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::Exit;
-use crate::config::Config;
 use crate::wording::information;
 
 /// Writes the information notice for members.
@@ -26,13 +25,7 @@ const DAY_SECONDS: u64 = 86_400;
 /// Writes the notices to standard output.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let config = match Config::load(&args.config) {
-        Ok(config) => config,
-        Err(report) => {
-            super::complain(&report);
-            return Exit::Failed;
-        }
-    };
+    let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
     let wanted = |id: &str| args.charter.as_ref().is_none_or(|charter| charter == id);
     let charters: Vec<_> = config.charters.iter().filter(|charter| wanted(&charter.id)).collect();
     if charters.is_empty() {

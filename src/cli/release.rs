@@ -32,13 +32,7 @@ pub struct Args {
 /// Runs `release`.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let config = match Config::load(&args.config) {
-        Ok(config) => config,
-        Err(report) => {
-            super::complain(&report);
-            return Exit::Failed;
-        }
-    };
+    let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
     match work(args, config) {
         Ok(Some(summary)) => {
             print(&summary, args.json);
