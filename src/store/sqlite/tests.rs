@@ -250,30 +250,3 @@ async fn a_job_that_fails_takes_back_its_own_changes_and_no_others() {
     assert_eq!(error.unwrap_err(), StoreError::Corrupt("on purpose".into()));
     assert_eq!(store.usage("c", at(0)).await.unwrap()[0].used, 1);
 }
-
-/// Not a test of speed (`make bench` is), only of group commit: printed for whoever asks with `--nocapture --ignored`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement, to be run in a release build"]
-async fn throughput() {
-    let (store, _directory) = fresh();
-    let start = std::time::Instant::now();
-    let sessions: Vec<_> = (0..50u32)
-        .map(|session| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                for n in 0..1000 {
-                    let subjects = vec![StopSubject::Everything, StopSubject::Charter("c".into())];
-                    store.in_force(subjects, at(0)).await.unwrap();
-                    let day = demand(&format!("s{}", n % 20), 0, u64::MAX);
-                    take(&store, session * 1000 + n, &[day, demand("all", 0, u64::MAX)], 0).await;
-                    store.confirm(id(session * 1000 + n)).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    for session in sessions {
-        session.await.unwrap();
-    }
-    let rate = 50_000.0 / start.elapsed().as_secs_f64();
-    println!("{rate:.0} messages a second, each one question, one reservation of two places and one confirmation");
-}
