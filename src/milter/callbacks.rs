@@ -208,7 +208,7 @@ async fn end_of_message(cx: &mut EomContext<Connection>) -> Status {
     let (status, delivered) = match ruled.outcome {
         Outcome::Pass => (Status::Accept, true),
         Outcome::Refuse(reply) => (refuse(&mut cx.reply, &reply), false),
-        Outcome::Deliver(effects) => match effects::send(&cx.actions, &effects).await {
+        Outcome::Deliver(effects) => match effects::send(&cx.actions, &effects, ruled.settlement.is_some()).await {
             Ok(()) => (Status::Accept, true),
             Err(error) => {
                 // Half of the edits may have been sent: only a refusal makes the MTA forget them.

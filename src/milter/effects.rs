@@ -14,11 +14,12 @@ use crate::message::headers::HeaderEdit;
 /// The most a body packet may carry (libmilter's `MILTER_CHUNK_SIZE`).
 const BODY_CHUNK_BYTES: usize = 65_535;
 
-/// Sends the effects.
+/// Sends the effects. They leave together with what follows ([`super::gathered`]): with the reply, or, where it must be
+/// known whether the MTA is there to take them, with a word of progress.
 ///
 /// # Errors
 /// The MTA is gone, or did not grant an action.
-pub async fn send(actions: &EomActions, effects: &Effects) -> Result<(), ActionError> {
+pub async fn send(actions: &EomActions, effects: &Effects, must_arrive: bool) -> Result<(), ActionError> {
     for edit in &effects.header_edits {
         header(actions, edit).await?;
     }
@@ -40,6 +41,9 @@ pub async fn send(actions: &EomActions, effects: &Effects) -> Result<(), ActionE
     }
     if let Some(reason) = &effects.quarantine {
         actions.quarantine(reason.as_str()).await?;
+    }
+    if must_arrive {
+        actions.progress().await?;
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ use indymilter::{EitherStream, Listener};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::{Sleep, sleep};
 
+use super::gathered::Gathered;
+
 /// How long to wait after a failed accept: long enough for a connection to end, short against the MTA's 30 s.
 const BACK_OFF: Duration = Duration::from_millis(200);
 
@@ -87,7 +89,7 @@ impl Patient {
 }
 
 impl Listener for Patient {
-    type Io = EitherStream<TcpStream, UnixStream>;
+    type Io = Gathered<EitherStream<TcpStream, UnixStream>>;
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Io>> {
         loop {
@@ -102,7 +104,7 @@ impl Listener for Patient {
             }
             match self.poll_socket(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(Gathered::new(stream))),
                 Poll::Ready(Err(error)) => {
                     metrics::counter!(crate::milter::meters::ACCEPT_ERRORS).increment(1);
                     tracing::warn!(%error, "cannot accept a connection; trying again (are the file descriptors used up?)");

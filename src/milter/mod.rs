@@ -3,6 +3,7 @@
 
 mod callbacks;
 mod effects;
+mod gathered;
 pub mod listener;
 pub mod meters;
 mod session;
