@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use regex::Regex;
-
 use super::disguise::Respeller;
+use super::index::{Pattern, Seen};
 use super::pack::{Pack, Signal, What, plain_path};
 use super::raw::{Fact, Scope};
 use crate::message::links::{Link, Target};
@@ -29,8 +28,15 @@ pub(super) struct Found {
 /// Finds the signals in the author's words or in those quoted; each signal's first place comes first.
 pub(super) fn find(pack: &Pack, reading: &Reading, quoted: bool) -> Vec<Found> {
     let view = if quoted { &reading.quoted } else { &reading.own };
-    let mut search =
-        Search { pack, view, found: Vec::new(), counts: vec![0; pack.signals().len()], candidates: Vec::new() };
+    let mut search = Search {
+        pack,
+        view,
+        found: Vec::new(),
+        counts: vec![0; pack.signals().len()],
+        candidates: Vec::new(),
+        seen: Seen::default(),
+        seen_before: Seen::default(),
+    };
     search.phrases();
     search.disguised();
     search.links(reading.links.iter().filter(|link| link.quoted == quoted));
@@ -73,6 +79,10 @@ struct Search<'a> {
     counts: Vec<usize>,
     /// Room for the phrases that one sentence may have.
     candidates: Vec<usize>,
+    /// Which needs of phrases the sentence meets that is being read.
+    seen: Seen,
+    /// Which the sentence before it meets.
+    seen_before: Seen,
 }
 
 impl Search<'_> {
@@ -98,17 +108,19 @@ impl Search<'_> {
     /// Phrases in one sentence: `text` is the words with a blank before each and one at the end. Who disguises a word neither
     /// quotes a rule nor reports, so that only guards at the hit itself hold in a sentence put right.
     fn sentence(&mut self, index: usize, text: &str, words: &[Word], respelled: bool) {
-        let (pack, view) = (self.pack, self.view);
+        let pack = self.pack;
         let mut starts: Option<Vec<usize>> = None;
         let mut candidates = std::mem::take(&mut self.candidates);
-        pack.candidates(text, &mut candidates);
+        std::mem::swap(&mut self.seen, &mut self.seen_before);
+        pack.index().read(text, &mut self.seen);
+        pack.index().candidates(&self.seen, &mut candidates);
         for phrase in candidates.iter().filter_map(|index| pack.phrase(*index)) {
             let Some(signal) = pack.signals().get(phrase.signal) else { continue };
             if self.is_full(phrase.signal) || respelled && signal.weight < 0.0 {
                 continue;
             }
             let mut from = 0;
-            while let Some(hit) = phrase.pattern.find_at(text, from) {
+            while let Some(hit) = phrase.pattern.find_at(text, &self.seen, from) {
                 // The blank at its end may begin the next.
                 from = hit.end().saturating_sub(1).max(hit.start() + 1);
                 let starts = starts.get_or_insert_with(|| word_starts(text));
@@ -117,7 +129,7 @@ impl Search<'_> {
                 let covered = words.get(first..last).unwrap_or_default();
                 let (Some(head), Some(tail)) = (covered.first(), covered.last()) else { continue };
                 let in_quotation = !signal.quotations && covered.iter().all(|word| word.quoted);
-                let at = At { view, index, text, hit: hit.start()..hit.end(), only_hit: respelled };
+                let at = At { search: self, index, text, hit: hit.start()..hit.end(), only_hit: respelled };
                 if in_quotation || at.guarded(signal) {
                     continue;
                 }
@@ -167,16 +179,22 @@ impl Search<'_> {
                 parts.iter().any(|part| path.contains(part.as_str()))
             }),
             (What::Mail(patterns), Target::Mail(mail)) => {
-                let sentences = || mail.words.sentences.iter().map(|s| mail.words.text_of(*s));
                 let guards = || signal.guards.iter().flat_map(|guard| &guard.phrases);
-                mail.body_chars > 0
-                    && sentences().any(|text| patterns.iter().any(|p| p.is_match(text)))
-                    && !sentences().any(|text| guards().any(|p| p.is_match(text)))
+                mail.body_chars > 0 && self.is_in(&mail.words, || patterns.iter()) && !self.is_in(&mail.words, guards)
             }
             (What::Fact(Fact::PrefilledMail), Target::Mail(mail)) => mail.body_chars >= PREFILLED_CHARS_MIN,
             (What::Fact(Fact::AnyLink), Target::Web(_)) => true,
             _ => false,
         }
+    }
+
+    /// Whether one of these phrases stands in another text than the message's own.
+    fn is_in<'p, I: Iterator<Item = &'p Pattern>>(&self, view: &View, phrases: impl Fn() -> I) -> bool {
+        let mut seen = Seen::default();
+        view.sentences.iter().map(|sentence| view.text_of(*sentence)).any(|text| {
+            self.pack.index().read(text, &mut seen);
+            phrases().any(|phrase| phrase.is_match(text, &seen))
+        })
     }
 
     fn forms(&mut self, reading: &Reading) {
@@ -202,7 +220,7 @@ fn word_starts(text: &str) -> Vec<usize> {
 
 /// A hit in a sentence.
 struct At<'a> {
-    view: &'a View,
+    search: &'a Search<'a>,
     index: usize,
     text: &'a str,
     hit: Range<usize>,
@@ -219,19 +237,21 @@ impl At<'_> {
         })
     }
 
-    fn holds(&self, scope: Scope, phrase: &Regex) -> bool {
+    fn holds(&self, scope: Scope, phrase: &Pattern) -> bool {
+        let seen = &self.search.seen;
         match scope {
-            Scope::Sentence => phrase.is_match(self.text),
-            Scope::Before => phrase.find(self.text).is_some_and(|found| found.start() < self.hit.end),
+            Scope::Sentence => phrase.is_match(self.text, seen),
+            Scope::Before => phrase.find_at(self.text, seen, 0).is_some_and(|found| found.start() < self.hit.end),
             Scope::Hit => phrase
-                .find_iter(self.text)
+                .find_iter(self.text, seen)
                 .any(|found| found.start() + 1 < self.hit.end && found.end() > self.hit.start + 1),
-            Scope::Nearby => phrase.is_match(self.text) || is_match_before(phrase, self.view, self.index),
+            Scope::Nearby => phrase.is_match(self.text, seen) || self.holds_before(phrase),
         }
     }
-}
 
-fn is_match_before(pattern: &Regex, view: &View, index: usize) -> bool {
-    let before = index.checked_sub(1).and_then(|before| view.sentences.get(before));
-    before.is_some_and(|sentence| pattern.is_match(view.text_of(*sentence)))
+    fn holds_before(&self, phrase: &Pattern) -> bool {
+        let view = self.search.view;
+        let before = self.index.checked_sub(1).and_then(|before| view.sentences.get(before));
+        before.is_some_and(|sentence| phrase.is_match(view.text_of(*sentence), &self.search.seen_before))
+    }
 }

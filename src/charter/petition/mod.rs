@@ -11,6 +11,7 @@
 
 mod disguise;
 mod find;
+mod index;
 mod pack;
 mod phrase;
 mod raw;

@@ -5,14 +5,14 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::AhoCorasick;
 use data_encoding::HEXLOWER;
-use regex::{Regex, RegexBuilder};
+use regex::RegexBuilder;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 use super::disguise::Disguises;
+use super::index::{Index, Needs, Pattern};
 use super::phrase::{self, Classes};
 use super::raw::{Fact, RawPack, RawSignal, Scope};
 use crate::charter::rules::RuleName;
@@ -41,7 +41,7 @@ struct Inner {
     sites: Sites,
     signals: Vec<Signal>,
     phrases: Vec<Phrase>,
-    starts: Starts,
+    index: Index,
 }
 
 /// A mistake in a pack's file.
@@ -113,17 +113,17 @@ pub struct Signal {
 #[derive(Debug)]
 pub(super) struct Guard {
     pub scope: Scope,
-    pub phrases: Vec<Regex>,
-    pub except: Vec<Regex>,
+    pub phrases: Vec<Pattern>,
+    pub except: Vec<Pattern>,
 }
 
 /// What a signal looks for.
 #[derive(Debug, Clone)]
 pub(super) enum What {
-    /// Phrases of the text; [`Pack::candidates`] gives them.
+    /// Phrases of the text; the [`Index`] gives them.
     Phrases,
     /// Phrases of a prefilled mail.
-    Mail(Vec<Regex>),
+    Mail(Vec<Pattern>),
     /// Links to sites of this class.
     Sites(String),
     /// Links whose path contains one of these.
@@ -135,28 +135,7 @@ pub(super) enum What {
 #[derive(Debug)]
 pub(super) struct Phrase {
     pub signal: usize,
-    pub pattern: Regex,
-}
-
-/// What the phrases begin with, looked for all at once.
-struct Starts {
-    finder: AhoCorasick,
-    /// The indices of the phrases that each pattern of the finder belongs to.
-    phrases: Vec<Vec<usize>>,
-}
-
-impl Starts {
-    /// `None` when they are too many to be looked for at once.
-    fn new(starts: &[Vec<String>]) -> Option<Self> {
-        let mut by_start: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (phrase, starts) in starts.iter().enumerate() {
-            for start in starts {
-                by_start.entry(start).or_default().push(phrase);
-            }
-        }
-        let finder = AhoCorasick::new(by_start.keys()).ok()?;
-        Some(Self { finder, phrases: by_start.into_values().collect() })
-    }
+    pub pattern: Pattern,
 }
 
 /// Sites, or the parts of them that count, by host.
@@ -240,14 +219,9 @@ impl Pack {
         self.inner.signals.iter().map(|signal| signal.id.as_str())
     }
 
-    /// The indices of the phrases that a sentence may have, in the order of the file.
-    pub(super) fn candidates(&self, sentence: &str, candidates: &mut Vec<usize>) {
-        candidates.clear();
-        for found in self.inner.starts.finder.find_overlapping_iter(sentence) {
-            candidates.extend(self.inner.starts.phrases.get(found.pattern().as_usize()).into_iter().flatten());
-        }
-        candidates.sort_unstable();
-        candidates.dedup();
+    /// Which phrases a sentence can have.
+    pub(super) fn index(&self) -> &Index {
+        &self.inner.index
     }
 
     /// A phrase by its index.
@@ -288,6 +262,7 @@ struct Reader {
     errors: Vec<PackError>,
     classes: Classes,
     guards: BTreeMap<String, Arc<Guard>>,
+    needs: Needs,
 }
 
 impl Reader {
@@ -312,22 +287,22 @@ impl Reader {
         for (name, guard) in &raw.guard {
             let guard = Guard {
                 scope: guard.scope,
-                phrases: guard.phrases.iter().filter_map(|p| self.phrase(p)).map(|(p, _)| p).collect(),
-                except: guard.except.iter().filter_map(|p| self.phrase(p)).map(|(p, _)| p).collect(),
+                phrases: guard.phrases.iter().filter_map(|p| self.phrase(p)).collect(),
+                except: guard.except.iter().filter_map(|p| self.phrase(p)).collect(),
             };
             self.guards.insert(name.clone(), Arc::new(guard));
         }
         let sites = self.sites(&raw);
         let mut phrases = Vec::new();
-        let mut starts = Vec::new();
-        let signals = self.signals(&raw, &mut phrases, &mut starts);
-        let Some(starts) = Starts::new(&starts) else {
+        let signals = self.signals(&raw, &mut phrases);
+        let needs = std::mem::take(&mut self.needs);
+        let Some(index) = Index::new(needs, phrases.iter().map(|phrase: &Phrase| &phrase.pattern)) else {
             self.error(&raw.pack.id, "the phrases of this pack are too large together");
             return None;
         };
         let (id, version, threshold) =
             (raw.pack.id.into_inner(), raw.pack.version.into_inner(), raw.pack.threshold.into_inner());
-        Some(Inner { id, version, digest, threshold, disguises, sites, signals, phrases, starts })
+        Some(Inner { id, version, digest, threshold, disguises, sites, signals, phrases, index })
     }
 
     fn strong(&mut self, words: &[Spanned<String>]) -> Vec<String> {
@@ -337,11 +312,11 @@ impl Reader {
         words.iter().map(|word| word.as_ref().to_lowercase()).collect()
     }
 
-    /// Compiles a phrase: its pattern and what it may begin with.
-    fn phrase(&mut self, raw: &Spanned<String>) -> Option<(Regex, Vec<String>)> {
+    /// Compiles a phrase.
+    fn phrase(&mut self, raw: &Spanned<String>) -> Option<Pattern> {
         match phrase::translate(raw.as_ref(), &self.classes) {
             Ok(translated) => match RegexBuilder::new(&translated.pattern).size_limit(COMPILED_BYTES_MAX).build() {
-                Ok(pattern) => return Some((pattern, translated.starts)),
+                Ok(regex) => return Some(self.needs.pattern(regex, translated)),
                 Err(_) => self.error(raw, "this phrase is too large"),
             },
             Err(message) => self.error(raw, message),
@@ -368,7 +343,7 @@ impl Reader {
         sites
     }
 
-    fn signals(&mut self, raw: &RawPack, phrases: &mut Vec<Phrase>, starts: &mut Vec<Vec<String>>) -> Vec<Signal> {
+    fn signals(&mut self, raw: &RawPack, phrases: &mut Vec<Phrase>) -> Vec<Signal> {
         let ids: Vec<&str> = raw.signal.iter().map(|s| s.id.as_ref().as_str()).collect();
         let mut signals = Vec::new();
         for (index, signal) in raw.signal.iter().enumerate() {
@@ -388,7 +363,7 @@ impl Reader {
                     self.error(text, "the explanation of a signal is one line");
                 }
             }
-            let Some(what) = self.what(signal, raw, index, phrases, starts) else { continue };
+            let Some(what) = self.what(signal, raw, index, phrases) else { continue };
             let near = self.indices(&signal.near, &ids, index);
             let yields_to = self.indices(&signal.yields_to, &ids, index);
             let guards = self.guards_of(signal);
@@ -437,24 +412,14 @@ impl Reader {
     }
 
     /// What a signal looks for; an error when it says nothing or two things.
-    fn what(
-        &mut self,
-        signal: &RawSignal,
-        raw: &RawPack,
-        index: usize,
-        phrases: &mut Vec<Phrase>,
-        starts: &mut Vec<Vec<String>>,
-    ) -> Option<What> {
+    fn what(&mut self, signal: &RawSignal, raw: &RawPack, index: usize, phrases: &mut Vec<Phrase>) -> Option<What> {
         let mut found = Vec::new();
         if let Some(list) = &signal.phrases {
-            for (pattern, start) in list.iter().filter_map(|p| self.phrase(p)) {
-                phrases.push(Phrase { signal: index, pattern });
-                starts.push(start);
-            }
+            phrases.extend(list.iter().filter_map(|p| self.phrase(p)).map(|pattern| Phrase { signal: index, pattern }));
             found.push(What::Phrases);
         }
         if let Some(list) = &signal.mail_phrases {
-            found.push(What::Mail(list.iter().filter_map(|p| self.phrase(p)).map(|(pattern, _)| pattern).collect()));
+            found.push(What::Mail(list.iter().filter_map(|p| self.phrase(p)).collect()));
         }
         if let Some(class) = &signal.links {
             if raw.site.iter().all(|site| site.class.as_ref() != class.as_ref()) {

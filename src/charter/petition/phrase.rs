@@ -26,10 +26,13 @@ pub(super) type Classes = BTreeMap<String, Vec<String>>;
 pub(super) struct Translated {
     /// Matches the phrase in a sentence of a view.
     pub pattern: String,
-    /// Sentences without any of these cannot have the phrase: the first letters, up to `*`, of one of its words, with the
-    /// blank before it.
-    pub starts: Vec<String>,
+    /// What each of its words that must be there begins with, the rarest word first.
+    pub needs: Vec<Need>,
 }
+
+/// What one word of a phrase may begin with, in all its spellings: the letters up to `*`, with the blank before them. A
+/// sentence that has none of these cannot have the phrase.
+pub(super) type Need = Vec<String>;
 
 /// Translates a phrase.
 ///
@@ -37,7 +40,7 @@ pub(super) struct Translated {
 /// A sentence that says what is wrong with the phrase.
 pub(super) fn translate(phrase: &str, classes: &Classes) -> Result<Translated, String> {
     let mut pattern = String::new();
-    let mut anchor: Option<Vec<String>> = None;
+    let mut required: Vec<Vec<String>> = Vec::new();
     let (mut open_end, mut at_start) = (true, false);
     for (number, token) in phrase.split_whitespace().enumerate() {
         if !open_end {
@@ -58,22 +61,29 @@ pub(super) fn translate(phrase: &str, classes: &Classes) -> Result<Translated, S
         } else {
             let one = alternatives(token, classes, 0)?;
             let _ = write!(pattern, " (?:{})", alternation(&one)?);
-            // The longest alternation is the rarest guess we can make without reading texts; classes are rarer than words.
-            if anchor.as_ref().is_none_or(|best| rarity(&one) > rarity(best)) {
-                anchor = Some(one);
-            }
+            required.push(one);
         }
     }
-    let anchor = anchor.ok_or("a phrase needs at least one word that is not optional")?;
+    if required.is_empty() {
+        return Err("a phrase needs at least one word that is not optional".to_owned());
+    }
+    required.sort_by_key(|one| std::cmp::Reverse(rarity(one)));
     let start = if at_start { "^" } else { "" };
     let end = if open_end { " " } else { " $" };
     Ok(Translated {
         pattern: format!("{start}{pattern}{end}"),
-        starts: anchor.iter().flat_map(|entry| starts(entry)).collect(),
+        needs: required.iter().map(|words| need(words)).collect(),
     })
 }
 
-/// The shortest word of an alternation: short words are frequent.
+fn need(words: &[String]) -> Need {
+    let mut need: Need = words.iter().flat_map(|entry| starts(entry)).collect();
+    need.sort_unstable();
+    need.dedup();
+    need
+}
+
+/// The shortest word of an alternation: short words are frequent, and no better guess can be made without reading texts.
 fn rarity(alternatives: &[String]) -> usize {
     alternatives.iter().map(|entry| entry.chars().filter(|c| c.is_alphanumeric()).count()).min().unwrap_or(0)
 }

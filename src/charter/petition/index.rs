@@ -1,0 +1,129 @@
+//! Which phrases of a pack a sentence can have at all: those of which every word is there. One automaton looks for the words
+//! of all phrases at once, so that few sentences are ever compared with a phrase.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use regex::Regex;
+
+use super::phrase::{Need, Translated};
+
+/// A phrase as it is looked for.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern {
+    regex: Regex,
+    /// The needs of its words, the rarest first.
+    needs: Vec<usize>,
+}
+
+impl Pattern {
+    /// Its first place in a sentence from here on, when the sentence has all of its words.
+    pub(super) fn find_at<'t>(&self, sentence: &'t str, seen: &Seen, from: usize) -> Option<regex::Match<'t>> {
+        if self.is_possible(seen) { self.regex.find_at(sentence, from) } else { None }
+    }
+
+    /// Its places in a sentence.
+    pub(super) fn find_iter<'s>(&'s self, sentence: &'s str, seen: &Seen) -> impl Iterator<Item = regex::Match<'s>> {
+        self.is_possible(seen).then(|| self.regex.find_iter(sentence)).into_iter().flatten()
+    }
+
+    /// Whether a sentence has it.
+    pub(super) fn is_match(&self, sentence: &str, seen: &Seen) -> bool {
+        self.is_possible(seen) && self.regex.is_match(sentence)
+    }
+
+    fn is_possible(&self, seen: &Seen) -> bool {
+        self.needs.iter().all(|need| seen.has(*need))
+    }
+}
+
+/// Which needs a sentence meets: one bit for each.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    bits: Vec<u64>,
+}
+
+impl Seen {
+    fn has(&self, need: usize) -> bool {
+        self.bits.get(need / 64).is_some_and(|bits| bits & 1 << (need % 64) != 0)
+    }
+
+    fn add(&mut self, need: usize) {
+        if let Some(bits) = self.bits.get_mut(need / 64) {
+            *bits |= 1 << (need % 64);
+        }
+    }
+}
+
+/// The needs of all phrases of a pack, while it is read.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    numbers: HashMap<Need, usize>,
+}
+
+impl Needs {
+    /// A phrase with its pattern compiled; many phrases share a need.
+    pub(super) fn pattern(&mut self, regex: Regex, translated: Translated) -> Pattern {
+        let mut number = |need| {
+            let next = self.numbers.len();
+            *self.numbers.entry(need).or_insert(next)
+        };
+        Pattern { regex, needs: translated.needs.into_iter().map(&mut number).collect() }
+    }
+}
+
+/// What finds the needs of a sentence, and the phrases that have their rarest word there.
+#[derive(Debug)]
+pub(super) struct Index {
+    finder: AhoCorasick,
+    /// The needs that each pattern of the finder meets.
+    needs_of: Vec<Vec<usize>>,
+    /// The phrases of which a need is the rarest.
+    phrases_of: Vec<Vec<usize>>,
+}
+
+impl Index {
+    /// `None` when the words are too many to be looked for at once.
+    pub(super) fn new<'p>(needs: Needs, phrases: impl Iterator<Item = &'p Pattern>) -> Option<Self> {
+        let mut phrases_of = vec![Vec::new(); needs.numbers.len()];
+        for (index, phrase) in phrases.enumerate() {
+            if let Some(rarest) = phrase.needs.first().and_then(|rarest| phrases_of.get_mut(*rarest)) {
+                rarest.push(index);
+            }
+        }
+        let mut by_start: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (need, number) in needs.numbers {
+            for start in need {
+                by_start.entry(start).or_default().push(number);
+            }
+        }
+        // Some megabytes, once, for a step of one look-up an octet.
+        let finder = AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(by_start.keys()).ok()?;
+        Some(Self { finder, needs_of: by_start.into_values().collect(), phrases_of })
+    }
+
+    /// Finds out which needs a sentence meets.
+    pub(super) fn read(&self, sentence: &str, seen: &mut Seen) {
+        seen.bits.clear();
+        seen.bits.resize(self.phrases_of.len().div_ceil(64), 0);
+        for found in self.finder.find_overlapping_iter(sentence) {
+            for need in self.needs_of.get(found.pattern().as_usize()).into_iter().flatten() {
+                seen.add(*need);
+            }
+        }
+    }
+
+    /// The phrases that a sentence with these needs may have, in the order of the file.
+    pub(super) fn candidates(&self, seen: &Seen, candidates: &mut Vec<usize>) {
+        candidates.clear();
+        for (place, bits) in seen.bits.iter().enumerate() {
+            let mut left = *bits;
+            while left != 0 {
+                let need = place * 64 + left.trailing_zeros() as usize;
+                candidates.extend(self.phrases_of.get(need).into_iter().flatten());
+                left &= left - 1;
+            }
+        }
+        candidates.sort_unstable();
+    }
+}
