@@ -10,6 +10,7 @@ use signed_note::{Note, Signature, Signer, StandardSigner, StandardVerifier, Ver
 use tlog_tiles::{Checkpoint as TreeHead, tlog};
 
 use super::tree::{Frontier, Hash};
+use super::when;
 
 /// A checkpoint is a few lines; whatever is longer is none, octets.
 pub const NOTE_BYTES_MAX: u64 = 64 << 10;
@@ -87,7 +88,7 @@ impl Checkpoint {
     fn parse_text(text: &[u8]) -> Result<Self, CheckpointError> {
         let head = TreeHead::from_bytes(text).map_err(|_| CheckpointError::Malformed)?;
         let time = head.extension().strip_prefix("time ").and_then(|rest| rest.strip_suffix('\n'));
-        let time = time.and_then(|time| time.parse().ok()).ok_or(CheckpointError::Malformed)?;
+        let time = time.and_then(when::time).ok_or(CheckpointError::Malformed)?;
         let parsed = Self { origin: head.origin().to_owned(), size: head.size(), root: head.hash().0, time };
         // One text for one checkpoint: no second spelling of the same values.
         if parsed.text()? == text { Ok(parsed) } else { Err(CheckpointError::Malformed) }
@@ -99,6 +100,15 @@ impl Checkpoint {
     ///
     /// When it is no checkpoint, or that signature is missing or false.
     pub fn open(note: &str, key: &str) -> Result<Self, CheckpointError> {
+        Self::open_with(note, &VerifierKey::parse(key)?)
+    }
+
+    /// As [`Checkpoint::open`], with a key that was read before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::open`].
+    pub fn open_with(note: &str, key: &VerifierKey) -> Result<Self, CheckpointError> {
         Self::parse_text(&open_text(note, key)?)
     }
 }
@@ -114,16 +124,56 @@ pub fn sign_text(text: &[u8], signer: &StandardSigner) -> Result<String, Checkpo
     String::from_utf8(note.to_bytes()).map_err(|_| CheckpointError::Malformed)
 }
 
-/// The text of a note that must carry a valid signature by `key` (a verifier key).
+/// The text of a note that must carry a valid signature by `key`.
 ///
 /// # Errors
 ///
 /// When it is no note, or that signature is missing or false.
-pub fn open_text(note: &str, key: &str) -> Result<Vec<u8>, CheckpointError> {
+pub fn open_text(note: &str, key: &VerifierKey) -> Result<Vec<u8>, CheckpointError> {
     let note = Note::from_bytes(note.as_bytes()).map_err(|_| CheckpointError::Malformed)?;
-    let verifier = StandardVerifier::new(key).map_err(|_| CheckpointError::Key)?;
-    note.verify(&OneKey(&verifier)).map_err(|_| CheckpointError::Signature(key_name(key)))?;
+    note.verify(&OneKey(&key.verifier)).map_err(|_| CheckpointError::Signature(key_name(&key.text)))?;
     Ok(note.text().to_vec())
+}
+
+/// A verifier key of the log, read once and used many times.
+#[derive(Clone)]
+pub struct VerifierKey {
+    text: String,
+    verifier: StandardVerifier,
+}
+
+impl VerifierKey {
+    /// Reads a verifier key of an Ed25519 signer, `<name>+<id>+<base64 of 0x01 and the key>`.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self, CheckpointError> {
+        let verifier = StandardVerifier::new(text).map_err(|_| CheckpointError::Key)?;
+        // One text for one key: the id in lower case.
+        if key_name(text) != format!("{}+{:08x}", verifier.name(), verifier.key_id()) {
+            return Err(CheckpointError::Key);
+        }
+        Ok(Self { text: text.to_owned(), verifier })
+    }
+
+    /// The name of the log that it signs for.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.verifier.name()
+    }
+
+    /// The key as it is written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl std::fmt::Debug for VerifierKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("VerifierKey").field(&self.text).finish()
+    }
 }
 
 /// The name and id of a verifier key, which is how signature lines call it.

@@ -342,7 +342,7 @@ pub(super) mod tests {
             ConfigRecord { files: vec![FileDigest::default()], ..ConfigRecord::default() }.into(),
             KeyRecord { endorsement: some(), ..KeyRecord::default() }.into(),
             CheckpointRecord { charters: vec![text()], ..CheckpointRecord::default() }.into(),
-            PurgeRecord::default().into(),
+            PurgeRecord { before: jiff::civil::date(2026, 6, 11), ..PurgeRecord::default() }.into(),
             RecoveryRecord::default().into(),
             ClockRecord::default().into(),
             OperatorRecord { behind: some(), reference: some(), ..OperatorRecord::default() }.into(),

@@ -10,9 +10,10 @@ use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 use signed_note::StandardSigner;
 
-use super::checkpoint::{CheckpointError, key_name, open_text, sign_text, verifier_key};
+use super::checkpoint::{CheckpointError, VerifierKey, key_name, open_text, sign_text, verifier_key};
 use super::disk::{Layout, Medium, read_small};
 use super::record::KeyRecord;
+use super::when::time;
 
 /// A private key file is one line, octets.
 const KEY_FILE_BYTES_MAX: u64 = 4096;
@@ -88,7 +89,7 @@ fn endorsement_text(key: &str, epoch: u64, from: Timestamp) -> String {
 /// When the endorsement is missing, not by `key`, or says something else than the record.
 pub fn check_endorsement(record: &KeyRecord, key: &str) -> Result<(), CheckpointError> {
     let note = record.endorsement.as_deref().ok_or(CheckpointError::Malformed)?;
-    let text = open_text(note, key)?;
+    let text = open_text(note, &VerifierKey::parse(key)?)?;
     let expected = endorsement_text(&record.key, record.epoch, record.from);
     if text == expected.as_bytes() { Ok(()) } else { Err(CheckpointError::Malformed) }
 }
@@ -99,10 +100,11 @@ pub fn check_endorsement(record: &KeyRecord, key: &str) -> Result<(), Checkpoint
 ///
 /// When it is not an endorsement signed by `key`.
 pub fn open_endorsement(note: &str, key: &str) -> Result<KeyRecord, CheckpointError> {
-    let text = String::from_utf8(open_text(note, key)?).map_err(|_| CheckpointError::Malformed)?;
+    let text = open_text(note, &VerifierKey::parse(key)?)?;
+    let text = String::from_utf8(text).map_err(|_| CheckpointError::Malformed)?;
     let mut lines = text.lines().skip(1);
     let epoch = lines.next().and_then(|line| line.strip_prefix("epoch ")?.parse().ok());
-    let from = lines.next().and_then(|line| line.strip_prefix("from ")?.parse().ok());
+    let from = lines.next().and_then(|line| time(line.strip_prefix("from ")?));
     let (Some(epoch), Some(from), Some(next)) = (epoch, from, lines.next()) else {
         return Err(CheckpointError::Malformed);
     };

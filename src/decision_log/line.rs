@@ -3,6 +3,8 @@
 //! A line is `{"v":1,"i":…,"at":"…","salt":"…","kind":"…","body":{…}}`. A purged line is replaced by
 //! `{"v":1,"i":…,"leaf":"…"}`, which keeps its place and its hash.
 
+use std::borrow::Cow;
+
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -11,6 +13,7 @@ use serde_json::value::RawValue;
 use super::record::{Event, FORMAT_VERSION, Kind};
 use super::shape;
 use super::tree::{Hash, leaf_hash};
+use super::when::time;
 
 /// No line is longer, octets; the largest honest one (hundreds of rules under dozens of charters) stays far below.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
@@ -112,7 +115,7 @@ pub struct RecordLine<'a> {
     pub at: Timestamp,
     /// What kind it is.
     pub kind: Kind,
-    /// Its body, JSON, with the fields of its kind and no other.
+    /// Its body, JSON; with the fields of its kind and no other when it was read by [`Line::parse`].
     pub body: &'a str,
     /// Its leaf hash.
     pub leaf: Hash,
@@ -136,21 +139,25 @@ struct RawLine<'a> {
     v: u32,
     i: u64,
     #[serde(default, borrow, deserialize_with = "present")]
-    at: Option<&'a str>,
+    at: Option<Cow<'a, str>>,
     #[serde(default, borrow, deserialize_with = "present")]
-    salt: Option<&'a str>,
+    salt: Option<Cow<'a, str>>,
     #[serde(default, borrow, deserialize_with = "present")]
-    kind: Option<&'a str>,
+    kind: Option<Cow<'a, str>>,
     #[serde(default, borrow, deserialize_with = "present_body")]
     body: Option<&'a str>,
     #[serde(default, borrow, deserialize_with = "present")]
-    leaf: Option<&'a str>,
+    leaf: Option<Cow<'a, str>>,
 }
 
 /// A field that is there holds text: `null` is no way to leave it out.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a str>, D::Error> {
-    <&str>::deserialize(deserializer).map(Some)
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'a, str>>, D::Error> {
+    AnyText::deserialize(deserializer).map(|text| Some(text.0))
 }
+
+/// A text; borrowed, unless it is written with escapes.
+#[derive(Deserialize)]
+pub(super) struct AnyText<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 fn present_body<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a str>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(|body| Some(body.get()))
@@ -168,7 +175,8 @@ impl<'a> RawLine<'a> {
         let body = rest.strip_prefix(r#","body":"#)?.strip_suffix('}')?;
         // What JSON may write with an escape is left to a reader of JSON; no salt and no kind that is one needs any.
         let plain = plain && at.bytes().all(is_plain) && !salt.contains('\\') && !kind.contains('\\');
-        let (at, salt, kind, body) = (Some(at), Some(salt), Some(kind), Some(body));
+        let [at, salt, kind] = [at, salt, kind].map(|text| Some(Cow::Borrowed(text)));
+        let body = Some(body);
         plain.then_some(Self { v: FORMAT_VERSION, i: i.parse().ok()?, at, salt, kind, body, leaf: None })
     }
 
@@ -195,6 +203,20 @@ impl<'a> Line<'a> {
     ///
     /// When it is anything but a line of this format.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, LineError> {
+        let line = Self::frame(bytes)?;
+        if let Self::Record(record) = &line {
+            let offset = record.body.as_ptr().addr() - bytes.as_ptr().addr();
+            shape::check(record.kind, record.body).map_err(|error| malformed(&error, offset))?;
+        }
+        Ok(line)
+    }
+
+    /// As [`Line::parse`], without a look into the body: for whoever reads the body itself, with [`RecordLine::event`].
+    ///
+    /// # Errors
+    ///
+    /// When it is anything but a line of this format, its body apart.
+    pub fn frame(bytes: &'a [u8]) -> Result<Self, LineError> {
         if bytes.len() > LINE_BYTES_MAX {
             return Err(LineError::TooLong);
         }
@@ -211,10 +233,9 @@ impl<'a> Line<'a> {
                 if !salted {
                     return Err(LineError::Salt);
                 }
-                let at = at.parse().map_err(|_| LineError::Malformed("the time is not RFC 3339".into()))?;
+                let at =
+                    time(&at).ok_or_else(|| LineError::Malformed("the time is not as the log writes it".into()))?;
                 let kind = kind.parse().map_err(|()| LineError::Kind)?;
-                let offset = body.as_ptr().addr() - line.as_ptr().addr();
-                shape::check(kind, body).map_err(|error| malformed(&error, offset))?;
                 Ok(Self::Record(RecordLine { index: i, at, kind, body, leaf: leaf_hash(bytes) }))
             }
             RawLine { i, at: None, salt: None, kind: None, body: None, leaf: Some(leaf), .. } => {
@@ -262,6 +283,8 @@ fn malformed(error: &serde_json::Error, offset: usize) -> LineError {
 pub struct Draft {
     /// When it happened.
     pub at: Timestamp,
+    /// It says that the clock was set back.
+    pub(super) sets_back: bool,
     kind: Kind,
     salt: String,
     body: String,
@@ -281,7 +304,8 @@ impl Draft {
         if body.len() + 256 > LINE_BYTES_MAX {
             return Err(DraftError::Body);
         }
-        Ok(Self { at, kind: event.kind(), salt: BASE64URL_NOPAD.encode(&salt), body })
+        let sets_back = matches!(event, Event::Clock(clock) if clock.now < clock.before);
+        Ok(Self { at, sets_back, kind: event.kind(), salt: BASE64URL_NOPAD.encode(&salt), body })
     }
 
     /// The line at `index`, without its line feed.

@@ -25,6 +25,7 @@ mod shape;
 pub mod tail;
 pub mod tree;
 pub mod verify;
+mod when;
 mod writer;
 
 pub use journal::{Journal, JournalError, Options, Role};

@@ -14,6 +14,7 @@ use super::keys::{DayKey, KeyError, KeyFiles, Slot};
 use super::line::Draft;
 use super::record::{CheckpointReason, CheckpointRecord, ClockRecord, Event, KeyRecord};
 use super::tail::Tail;
+use super::verify::LATE_MAX;
 
 /// A step back of the clock that is worth a record; smaller ones are the work of NTP.
 const BACK_STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
@@ -75,7 +76,6 @@ impl Notary {
             let interval = i64::try_from(options.checkpoint_interval.as_secs().max(1)).unwrap_or(i64::MAX);
             let (last_checkpoint, last_tick) = (now, now);
             let mut notary = Self { key, epoch, day, last_checkpoint, last_tick, windows, interval, _office: office };
-            Self::own_up_to_the_clock(tail, now)?;
             notary.checkpoint(tail, now, CheckpointReason::Start, Vec::new())?;
             Ok(notary)
         })
@@ -147,17 +147,6 @@ impl Notary {
         time.as_second().div_euclid(self.interval)
     }
 
-    /// A clock that was set back while no daemon ran has to be recorded before the next checkpoint, however small the step:
-    /// checkpoints whose times run backwards without a word are what a forged log looks like.
-    fn own_up_to_the_clock(tail: &mut Tail, now: Timestamp) -> Result<(), JournalError> {
-        let signed = tail.resume().and_then(|resume| Checkpoint::parse(&resume.note).ok()).map(|head| head.time);
-        if let Some(before) = signed.filter(|&before| before > now) {
-            let record = ClockRecord { before, now, jump: "back".into() };
-            tail.append(&[Draft::new(now, &record.into())?])?;
-        }
-        Ok(())
-    }
-
     fn watch_clock(&mut self, tail: &mut Tail, now: Timestamp) -> Result<(), JournalError> {
         let step = now.duration_since(self.last_tick);
         let jump = if step < -BACK_STEP_MIN {
@@ -183,6 +172,7 @@ impl Notary {
         reason: CheckpointReason,
         charters: Vec<String>,
     ) -> Result<Published, JournalError> {
+        own_up_to_the_clock(tail, now)?;
         tail.confirm()?;
         let origin = signed_note::Signer::name(&self.key.signer).to_owned();
         let head = Checkpoint::of(&origin, tail.tree(), now);
@@ -278,6 +268,7 @@ fn ready_key(tail: &mut Tail, origin: &str, now: Timestamp) -> Result<(DayKey, K
 
 /// The last checkpoint of a key whose successor is already announced.
 fn sign_off(tail: &mut Tail, key: &DayKey, epoch: u64, now: Timestamp) -> Result<(), JournalError> {
+    own_up_to_the_clock(tail, now)?;
     tail.confirm()?;
     let origin = signed_note::Signer::name(&key.signer);
     let note = Checkpoint::of(origin, tail.tree(), now).sign(&key.signer)?;
@@ -285,6 +276,22 @@ fn sign_off(tail: &mut Tail, key: &DayKey, epoch: u64, now: Timestamp) -> Result
     let reason = CheckpointReason::Rotation;
     let record = CheckpointRecord { epoch, reason, charters: Vec::new(), note };
     tail.append(&[Draft::new(now, &Event::Checkpoint(record))?])?;
+    Ok(())
+}
+
+/// A clock that was set back has to be recorded before the next checkpoint, however small the step: checkpoints whose times
+/// run backwards without a word are what a forged log looks like.
+fn own_up_to_the_clock(tail: &mut Tail, now: Timestamp) -> Result<(), JournalError> {
+    let signed = tail.resume().and_then(|resume| Checkpoint::parse(&resume.note).ok()).map(|head| head.time);
+    // Once it is said, the latest time is that of the set-back clock. What the tail says by itself must be said before the checkpoint
+    // is made: nothing may come between a note and its record.
+    let unsaid = |latest: &Timestamp| {
+        *latest > now && (signed.is_some_and(|signed| signed > now) || latest.duration_since(now) > LATE_MAX)
+    };
+    if let Some(before) = tail.latest().filter(unsaid) {
+        let record = ClockRecord { before, now, jump: "back".into() };
+        tail.append(&[Draft::new(now, &record.into())?])?;
+    }
     Ok(())
 }
 

@@ -80,7 +80,8 @@ impl Segments {
         Ok(SegmentLines { reader, buffer: Vec::new(), next: Place { segment: name, line: 1, offset: 0 } })
     }
 
-    /// Visits every complete line of the log in order, parsed. For what works on a log that was verified before.
+    /// Visits every complete line of the log in order. Bodies are not looked into: whoever wants one reads it, once, with
+    /// [`RecordLine::event`](super::line::RecordLine::event).
     ///
     /// # Errors
     ///
@@ -95,7 +96,7 @@ impl Segments {
                 if !raw.complete {
                     continue;
                 }
-                let line = Line::parse(raw.bytes).map_err(|error| ReadError::Line(raw.place, error))?;
+                let line = Line::frame(raw.bytes).map_err(|error| ReadError::Line(raw.place, error))?;
                 visit(raw.place, &line, raw.bytes)?;
             }
         }
@@ -118,7 +119,7 @@ pub fn last_checkpoint_before(dir: &Path, time: Timestamp) -> Result<Option<Chec
                 continue;
             }
             let bad = |error| ReadError::Line(raw.place, error);
-            let Line::Record(record) = Line::parse(raw.bytes).map_err(bad)? else { continue };
+            let Line::Record(record) = Line::frame(raw.bytes).map_err(bad)? else { continue };
             if record.kind != Kind::Checkpoint || record.at >= time {
                 continue;
             }
@@ -173,23 +174,40 @@ impl SegmentLines {
     ///
     /// What the system says.
     pub fn next_line(&mut self) -> io::Result<Option<RawLine<'_>>> {
-        if !read_line(&mut self.reader, &mut self.buffer)? {
-            return Ok(None);
-        }
+        let Some(octets) = read_line(&mut self.reader, &mut self.buffer)? else { return Ok(None) };
         let place = self.next;
-        self.next = Place { line: place.line + 1, offset: place.offset + self.buffer.len() as u64, ..place };
-        let (bytes, complete) = match self.buffer.strip_suffix(b"\n") {
-            Some(bytes) => (bytes, true),
-            None => (self.buffer.as_slice(), false),
-        };
-        Ok(Some(RawLine { place, bytes, complete }))
+        self.next = Place { line: place.line + 1, offset: place.offset + octets.all, ..place };
+        let bytes = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
+        Ok(Some(RawLine { place, bytes, complete: octets.complete }))
     }
 }
 
-/// Reads one line with its line feed into `line`; `false` at the end of the file. What is longer than a line may be is cut
-/// there and so has no line feed.
-pub(super) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+/// How much of a file a line takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Octets {
+    /// With its line feed, octets.
+    pub all: u64,
+    /// Whether it ends with a line feed.
+    pub complete: bool,
+}
+
+/// Reads one line with its line feed into `line`; `None` at the end of the file. Of what is longer than a line may be, the rest
+/// is read and forgotten: `line` is then longer than [`LINE_BYTES_MAX`] and no line for whoever parses it.
+pub(super) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<Octets>> {
     line.clear();
     let limit = LINE_BYTES_MAX as u64 + 2;
-    Ok(reader.take(limit).read_until(b'\n', line)? > 0)
+    let mut all = reader.take(limit).read_until(b'\n', line)? as u64;
+    let mut complete = line.ends_with(b"\n");
+    while !complete && all >= limit {
+        let part = reader.fill_buf()?;
+        let end = part.iter().position(|octet| *octet == b'\n');
+        let used = end.map_or(part.len(), |end| end + 1);
+        if used == 0 {
+            break;
+        }
+        reader.consume(used);
+        all += used as u64;
+        complete = end.is_some();
+    }
+    Ok((all > 0).then_some(Octets { all, complete }))
 }

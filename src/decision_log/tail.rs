@@ -5,7 +5,7 @@
 //! sealed: the next one begins where it ends.
 
 use std::fs::File;
-use std::io::{self, BufReader, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -18,10 +18,11 @@ use sha2::{Digest as _, Sha256};
 use super::checkpoint::Checkpoint;
 use super::disk::{Layout, Medium, SegmentName, read_small, seal, state_of};
 use super::journal::JournalError;
-use super::line::{Draft, Line, Reference};
+use super::line::{Draft, Line, LineError, RecordLine, Reference};
 use super::reader::read_line;
-use super::record::{Event, KeyRecord, Kind, RecoveryRecord};
+use super::record::{ClockRecord, Event, KeyRecord, Kind, RecoveryRecord};
 use super::tree::Frontier;
+use super::verify::LATE_MAX;
 
 /// `resume.json` holds at most 64 hashes and one note, octets.
 const RESUME_BYTES_MAX: u64 = 128 << 10;
@@ -80,6 +81,8 @@ pub struct Resume {
     pub note: String,
     /// The last key announced before it.
     pub key: Option<KeyRecord>,
+    /// The latest time of a record before it, since the clock was last set back.
+    pub latest: Option<Timestamp>,
 }
 
 /// The open segment.
@@ -100,6 +103,8 @@ pub struct Tail {
     open: Option<Open>,
     tree: Frontier,
     key: Option<KeyRecord>,
+    /// The latest time of a record since the clock was last set back.
+    latest: Option<Timestamp>,
     resume: Option<Resume>,
 }
 
@@ -112,7 +117,8 @@ impl Tail {
     pub fn open(layout: Layout, medium: Arc<dyn Medium>, now: Timestamp) -> Result<Self, JournalError> {
         layout.create().map_err(JournalError::io("create the directory of the log"))?;
         let lock = layout.open_lock(&layout.lock()).map_err(JournalError::io("open the lock"))?;
-        let mut tail = Self { layout, medium, lock, open: None, tree: Frontier::new(), key: None, resume: None };
+        let mut tail =
+            Self { layout, medium, lock, open: None, tree: Frontier::new(), key: None, latest: None, resume: None };
         tail.locked(|tail| {
             tail.load_resume()?;
             tail.catch_up(now)
@@ -151,6 +157,12 @@ impl Tail {
         self.key.as_ref()
     }
 
+    /// The latest time of a record since the clock was last set back.
+    #[must_use]
+    pub fn latest(&self) -> Option<Timestamp> {
+        self.latest
+    }
+
     /// The state at the last checkpoint.
     #[must_use]
     pub fn resume(&self) -> Option<&Resume> {
@@ -179,6 +191,7 @@ impl Tail {
         self.open = Some(Open { name, file, len: resume.offset });
         self.tree = tree.clone();
         self.key.clone_from(&resume.key);
+        self.latest = resume.latest;
         self.resume = Some(resume);
         Ok(())
     }
@@ -238,40 +251,52 @@ impl Tail {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let torn = self.read_lines(&mut open);
         self.open = Some(open);
-        match torn? {
-            Some(torn) => self.set_aside(&torn, now),
-            None => Ok(()),
-        }
+        if torn? { self.set_aside(now) } else { Ok(()) }
     }
 
-    /// Takes in the complete lines; returns what stands after the last line feed.
-    fn read_lines(&mut self, open: &mut Open) -> Result<Option<Vec<u8>>, JournalError> {
+    /// Takes in the complete lines; whether something stands after the last line feed.
+    fn read_lines(&mut self, open: &mut Open) -> Result<bool, JournalError> {
         let mut file = &open.file;
         file.seek(SeekFrom::Start(open.len)).map_err(JournalError::io("read a segment"))?;
         let mut reader = BufReader::with_capacity(1 << 16, file);
         let mut line = Vec::new();
-        while read_line(&mut reader, &mut line).map_err(JournalError::io("read a segment"))? {
-            let Some(bytes) = line.strip_suffix(b"\n") else { return Ok(Some(line)) };
+        while let Some(octets) = read_line(&mut reader, &mut line).map_err(JournalError::io("read a segment"))? {
+            if !octets.complete {
+                return Ok(true);
+            }
+            let bytes = line.strip_suffix(b"\n").unwrap_or(&line);
             let bad = |why| Damage::BadLine { segment: open.name.to_string(), offset: open.len, why };
             let parsed = Line::parse(bytes).map_err(|error| bad(error.to_string()))?;
             if parsed.index() != self.tree.size() {
                 return Err(bad(format!("record {} where {} belongs", parsed.index(), self.tree.size())).into());
             }
-            if let Line::Record(record) = &parsed
-                && record.kind == Kind::Key
-                && let Event::Key(key) = record.event().map_err(|error| bad(error.to_string()))?
-            {
-                self.key = Some(key);
+            if let Line::Record(record) = &parsed {
+                self.note(record).map_err(|error| bad(error.to_string()))?;
             }
             self.tree.push(parsed.leaf());
-            open.len += line.len() as u64;
+            open.len += octets.all;
         }
-        Ok(None)
+        Ok(false)
+    }
+
+    /// Remembers what writers need to know of a record.
+    fn note(&mut self, record: &RecordLine<'_>) -> Result<(), LineError> {
+        match record.kind {
+            Kind::Key | Kind::Clock => match record.event()? {
+                Event::Key(key) => self.key = Some(key),
+                Event::Clock(clock) if clock.now < clock.before => self.latest = None,
+                _ => {}
+            },
+            _ => {}
+        }
+        self.latest = self.latest.max(Some(record.at));
+        Ok(())
     }
 
     /// Sets a torn line aside and records it. It was never acknowledged: its writer died before its line feed was durable.
-    fn set_aside(&mut self, torn: &[u8], now: Timestamp) -> Result<(), JournalError> {
+    fn set_aside(&mut self, now: Timestamp) -> Result<(), JournalError> {
         let Some(open) = &self.open else { return Ok(()) };
+        let torn = &read_from(&open.file, open.len).map_err(JournalError::io("read a segment"))?;
         let record = RecoveryRecord {
             what: "torn-line".into(),
             segment: open.name.to_string(),
@@ -293,16 +318,28 @@ impl Tail {
     /// When they are not durable. They are then not in the log, as far as the disk lets itself be told so.
     pub fn append(&mut self, drafts: &[Draft]) -> Result<Vec<Reference>, JournalError> {
         let Some(open) = &mut self.open else { return Err(JournalError::Closed) };
-        let mut tree = self.tree.clone();
+        let (mut tree, mut latest) = (self.tree.clone(), self.latest);
         let mut bytes = Vec::with_capacity(drafts.len() * 1024);
         let mut references = Vec::with_capacity(drafts.len());
-        for draft in drafts {
+        let mut write = |draft: &Draft| {
             let line = draft.line(tree.size());
             let leaf = super::tree::leaf_hash(line.as_bytes());
-            references.push(Reference { index: tree.size(), leaf });
+            let reference = Reference { index: tree.size(), leaf };
             tree.push(leaf);
             bytes.extend_from_slice(line.as_bytes());
             bytes.push(b'\n');
+            reference
+        };
+        for draft in drafts {
+            if let Some(said) = set_back(latest, draft)? {
+                write(&said);
+                latest = None;
+            }
+            if draft.sets_back {
+                latest = None;
+            }
+            latest = latest.max(Some(draft.at));
+            references.push(write(draft));
         }
         if let Err(error) = self.medium.append(&open.file, &bytes) {
             // Nothing of this group was acknowledged: what got to the disk of it is cut off again. When that fails too,
@@ -316,7 +353,7 @@ impl Tail {
             return Err(JournalError::Sync(error.to_string()));
         }
         open.len += bytes.len() as u64;
-        self.tree = tree;
+        (self.tree, self.latest) = (tree, latest);
         Ok(references)
     }
 
@@ -351,7 +388,7 @@ impl Tail {
             file.seek(SeekFrom::Start(offset)).map_err(JournalError::io("read a segment"))?;
             let mut reader = BufReader::with_capacity(1 << 16, file);
             let mut line = Vec::new();
-            while read_line(&mut reader, &mut line).map_err(JournalError::io("read a segment"))? {
+            while read_line(&mut reader, &mut line).map_err(JournalError::io("read a segment"))?.is_some() {
                 let bytes = line.strip_suffix(b"\n").unwrap_or(&line);
                 let leaf = Line::parse(bytes).map(|line| line.leaf());
                 tree.push(leaf.map_err(|_| Damage::Rewritten { size: self.tree.size() })?);
@@ -373,6 +410,7 @@ impl Tail {
             offset: open.len,
             note: note.to_owned(),
             key: self.key.clone(),
+            latest: self.latest,
         };
         let json = serde_json::to_string(&resume).map_err(|_| Damage::Resume)?;
         self.layout
@@ -403,6 +441,24 @@ impl Tail {
     pub fn segment_day(&self) -> Option<jiff::civil::Date> {
         self.open.as_ref().map(|open| open.name.day)
     }
+}
+
+/// The record that has to stand before `draft`, when its time is so far behind that a verifier would ask why: the clock was set
+/// back, and the daemon has not seen it yet.
+fn set_back(latest: Option<Timestamp>, draft: &Draft) -> Result<Option<Draft>, JournalError> {
+    let Some(before) = latest.filter(|latest| latest.duration_since(draft.at) > LATE_MAX && !draft.sets_back) else {
+        return Ok(None);
+    };
+    let record = ClockRecord { before, now: draft.at, jump: "back".into() };
+    Ok(Some(Draft::new(draft.at, &record.into())?))
+}
+
+/// What stands in a segment from this octet on.
+fn read_from(segment: &File, offset: u64) -> io::Result<Vec<u8>> {
+    let (mut segment, mut rest) = (segment, Vec::new());
+    segment.seek(SeekFrom::Start(offset))?;
+    segment.read_to_end(&mut rest)?;
+    Ok(rest)
 }
 
 /// Whether a line ends at this octet, or the segment before it: what is appended must not be joined to half a line.

@@ -10,7 +10,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::checkpoint::{Checkpoint, CheckpointError, Cosigner, key_name};
+use super::checkpoint::{Checkpoint, CheckpointError, Cosigner, VerifierKey, key_name};
 use super::keys::check_endorsement;
 use super::line::{Line, LineError, RecordLine};
 use super::reader::{Place, Segments};
@@ -19,6 +19,10 @@ use super::tree::{Frontier, Hash};
 
 /// Between two checkpoints there is at most an hour; a silence longer than this is reported.
 pub const SILENCE_MAX: SignedDuration = SignedDuration::from_hours(2);
+
+/// How far the time of a record may be behind that of one ahead of it: a decision bears the time at which the message was
+/// taken up, and a long message on a slow line, or a disk that stalls, takes its time.
+pub const LATE_MAX: SignedDuration = SignedDuration::from_hours(1);
 
 /// What the verifier knows from elsewhere than the log.
 #[derive(Debug, Clone, Default)]
@@ -147,6 +151,9 @@ pub enum FaultKind {
         /// Name of the auditors' key.
         expected: String,
     },
+    /// A key that is none, or that bears the name of another log.
+    #[error("the key announced is no key of this log")]
+    Key,
     /// The auditors hold a key and the log has none.
     #[error("the log announces no key")]
     NoKey,
@@ -178,9 +185,12 @@ pub enum FaultKind {
     /// The records are not those that were signed.
     #[error("the records before this checkpoint are not those that were signed")]
     Root,
-    /// The time runs backwards, and no record says that the clock was set back.
+    /// The time of a checkpoint runs backwards, and no record says that the clock was set back.
     #[error("the time of this checkpoint is before that of the last one")]
     Time,
+    /// The time of a record runs backwards by more than [`LATE_MAX`], and no record says that the clock was set back.
+    #[error("the time of this record is more than an hour before that of a record ahead of it")]
+    Late,
     /// A purged line that no purge record covers.
     #[error("records {first} to {last} are purged, and no purge record says so")]
     Purged {
@@ -278,13 +288,15 @@ struct Pass<'a> {
     kept_next: usize,
     tree: Frontier,
     /// Every key announced so far, by epoch.
-    keys: Vec<KeyRecord>,
+    keys: Vec<VerifierKey>,
     /// The epoch whose key signs now.
     epoch: usize,
     /// The key after the present one is announced, and a checkpoint of the present one signs that.
     sealed_in: bool,
     /// Index of the record that announced the last key.
     announced_at: u64,
+    /// The latest time of a record since the clock was last set back.
+    latest: Option<Timestamp>,
     /// A record since the last checkpoint says the clock was set back.
     clock_set_back: bool,
     purged_ranges: Vec<(u64, u64)>,
@@ -309,6 +321,7 @@ impl<'a> Pass<'a> {
             epoch: 0,
             sealed_in: false,
             announced_at: 0,
+            latest: None,
             clock_set_back: false,
             purged_ranges: Vec::new(),
             purge_records: Vec::new(),
@@ -337,6 +350,9 @@ impl<'a> Pass<'a> {
     fn record(&mut self, record: &RecordLine<'_>) -> Result<(), FaultKind> {
         self.seen.since.get_or_insert(record.at);
         self.seen.until = Some(record.at);
+        if record.kind != Kind::Clock {
+            self.in_time(record.at)?;
+        }
         // What stands in the others was held against the table of fields when the line was read; nothing here depends on it.
         if !matches!(record.kind, Kind::Key | Kind::Checkpoint | Kind::Purge | Kind::Clock | Kind::Recovery) {
             return Ok(());
@@ -350,8 +366,11 @@ impl<'a> Pass<'a> {
             }
             Event::Clock(clock) => {
                 self.seen.clock_jumps += 1;
-                self.clock_set_back |= clock.now < clock.before;
-                Ok(())
+                if clock.now < clock.before {
+                    self.clock_set_back = true;
+                    self.latest = None;
+                }
+                self.in_time(record.at)
             }
             Event::Recovery(_) => {
                 self.seen.recoveries += 1;
@@ -359,6 +378,16 @@ impl<'a> Pass<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a record fits the times of those ahead of it.
+    fn in_time(&mut self, at: Timestamp) -> Result<(), FaultKind> {
+        let latest = *self.latest.get_or_insert(at);
+        if latest.duration_since(at) > LATE_MAX {
+            return Err(FaultKind::Late);
+        }
+        self.latest = Some(latest.max(at));
+        Ok(())
     }
 
     fn purged(&mut self, index: u64) {
@@ -374,6 +403,7 @@ impl<'a> Pass<'a> {
         if key.epoch != expected {
             return Err(FaultKind::Epoch { expected, found: key.epoch });
         }
+        let verifier = VerifierKey::parse(&key.key).map_err(|_| FaultKind::Key)?;
         match self.keys.last() {
             None => {
                 if let Some(paper) = &self.anchors.first_key {
@@ -387,16 +417,21 @@ impl<'a> Pass<'a> {
                 if !unendorsed {
                     return Err(FaultKind::Endorsement(CheckpointError::Malformed));
                 }
-                self.seen.origin = key.key.split('+').next().map(str::to_owned);
-                self.seen.first_key = Some(key.key.clone());
+                self.seen.origin = Some(verifier.name().to_owned());
+                self.seen.first_key = Some(key.key);
             }
             // Two keys ahead of the one that signs would let a stolen key skip a day.
             Some(_) if self.epoch + 1 != self.keys.len() => {
                 return Err(FaultKind::Epoch { expected: self.epoch as u64 + 1, found: key.epoch });
             }
-            Some(before) => check_endorsement(&key, &before.key).map_err(FaultKind::Endorsement)?,
+            Some(before) => {
+                check_endorsement(&key, before.text()).map_err(FaultKind::Endorsement)?;
+                if verifier.name() != before.name() {
+                    return Err(FaultKind::Key);
+                }
+            }
         }
-        self.keys.push(key);
+        self.keys.push(verifier);
         self.announced_at = index;
         self.sealed_in = false;
         self.seen.keys += 1;
@@ -412,7 +447,7 @@ impl<'a> Pass<'a> {
         }
         let slot = if next { self.epoch + 1 } else { self.epoch };
         let Some(key) = self.keys.get(slot) else { return Err(outside) };
-        let head = Checkpoint::open(&checkpoint.note, &key.key).map_err(FaultKind::Checkpoint)?;
+        let head = Checkpoint::open_with(&checkpoint.note, key).map_err(FaultKind::Checkpoint)?;
         if Some(&head.origin) != self.seen.origin.as_ref() {
             return Err(FaultKind::Misplaced("it is of another log"));
         }
@@ -425,7 +460,7 @@ impl<'a> Pass<'a> {
         if head.root != self.tree.root() {
             return Err(FaultKind::Root);
         }
-        let signed = Head { size: head.size, time: head.time, key: key_name(&key.key) };
+        let signed = Head { size: head.size, time: head.time, key: key_name(key.text()) };
         self.check_time(&signed)?;
         if next {
             self.epoch += 1;
@@ -491,7 +526,7 @@ impl<'a> Pass<'a> {
     /// A kept checkpoint must be signed by a key of this log, and sign the records of this log.
     fn judge_kept(&mut self) -> Result<(), FaultKind> {
         for kept in &self.kept {
-            let opened = self.keys.iter().find(|key| Checkpoint::open(kept.note, &key.key).is_ok());
+            let opened = self.keys.iter().find(|key| Checkpoint::open_with(kept.note, key).is_ok());
             let Some(key) = opened else { return Err(FaultKind::KeptForeign { size: kept.head.size }) };
             let (size, time) = (kept.head.size, kept.head.time);
             if size > self.tree.size() {
@@ -500,7 +535,7 @@ impl<'a> Pass<'a> {
             if !kept.agrees {
                 return Err(FaultKind::TwoHistories { time });
             }
-            let head = Head { size, time, key: key_name(&key.key) };
+            let head = Head { size, time, key: key_name(key.text()) };
             // Auditors return their signatures one by one: what counts is who signed this head, in whichever note.
             let same = |other: &&Kept<'_>| other.head == kept.head;
             let signed = |cosigner: &&Cosigner| {

@@ -6,23 +6,24 @@ use std::path::{Path, PathBuf};
 use charter_milter::decision_log::checkpoint::Checkpoint;
 use charter_milter::decision_log::disk::list_segments;
 use charter_milter::decision_log::keys::DayKey;
-use charter_milter::decision_log::line::{Draft, purged_line};
+use charter_milter::decision_log::line::{Draft, LINE_BYTES_MAX, purged_line};
 use charter_milter::decision_log::record::{
     CheckpointReason, CheckpointRecord, ClockRecord, DecisionRecord, Event, KeyRecord, PurgeRecord,
 };
 use charter_milter::decision_log::tree::{Frontier, leaf_hash};
 use charter_milter::decision_log::verify::{Anchors, Fault, FaultKind, Verified, verify};
+use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
-const ORIGIN: &str = "log.example";
+pub const ORIGIN: &str = "log.example";
 
 /// Writes logs line by line, honest or not, with keys that never get lost.
 pub struct Forger {
     pub keys: Vec<DayKey>,
     pub lines: Vec<String>,
     pub notes: Vec<String>,
-    tree: Frontier,
+    pub tree: Frontier,
     pub now: Timestamp,
 }
 
@@ -406,6 +407,81 @@ fn a_silence_is_reported_and_time_does_not_run_backwards_unsaid() {
 }
 
 #[test]
+fn a_record_dated_back_or_ahead_is_detected() {
+    let minutes = SignedDuration::from_mins;
+    // A little late: a message that took its time.
+    let mut forger = Forger::honest();
+    forger.now -= minutes(60);
+    forger.decide("accept");
+    assert!(verdict(forger.dir().path(), &forger.anchors()).is_ok());
+    let mut forger = Forger::honest();
+    forger.now -= minutes(63);
+    forger.decide("accept");
+    assert_eq!(forger.fault(), FaultKind::Late);
+    // What is dated ahead is noticed by what stands behind it.
+    let mut forger = Forger::honest();
+    forger.now += minutes(120);
+    forger.decide("accept");
+    assert!(verdict(forger.dir().path(), &forger.anchors()).is_ok());
+    forger.now -= minutes(120);
+    forger.decide("accept");
+    assert_eq!(forger.fault(), FaultKind::Late);
+    // Whoever says that the clock was set back says it in a record, which is counted.
+    let mut forger = Forger::honest();
+    let before = forger.now;
+    forger.now -= minutes(120);
+    forger.event(&Event::Clock(ClockRecord { before, now: forger.now, jump: "back".into() }));
+    forger.decide("accept");
+    assert_eq!(verdict(forger.dir().path(), &forger.anchors()).unwrap().clock_jumps, 1);
+    // A jump forward is no leave to go back.
+    let mut forger = Forger::honest();
+    let before = forger.now;
+    forger.now -= minutes(120);
+    forger.event(&Event::Clock(ClockRecord { before, now: before + minutes(5), jump: "forward".into() }));
+    assert_eq!(forger.fault(), FaultKind::Late);
+}
+
+/// Only the very last octets of a log may be half a line: nothing hides in front of a line, however long it is.
+#[test]
+fn octets_before_a_line_are_no_torn_line() {
+    let forger = Forger::honest();
+    let mut logs = Vec::new();
+    for octets in [1, LINE_BYTES_MAX, LINE_BYTES_MAX + 1, LINE_BYTES_MAX + 2, 3 * LINE_BYTES_MAX] {
+        for at in [0, forger.lines.len() / 2, forger.lines.len() - 1] {
+            let (before, after) = forger.lines.split_at(at);
+            let log = [bytes_of(before), vec![b'x'; octets], bytes_of(after)].concat();
+            logs.push((format!("{octets} octets before line {at}"), log));
+        }
+    }
+    // In the unsigned end as well: here nothing but the form of the lines can tell.
+    let dir = forger.dir();
+    for (what, log) in &logs {
+        std::fs::write(segment(dir.path()), log).unwrap();
+        assert!(verdict(dir.path(), &forger.anchors()).is_err(), "not detected: {what}");
+    }
+    all_detected(&forger, logs.into_iter().filter(|(what, _)| !what.ends_with("line 8")));
+    // What was never acknowledged is torn, however much it is.
+    let torn = [bytes_of(&forger.lines), vec![0; 2 * LINE_BYTES_MAX]].concat();
+    std::fs::write(segment(dir.path()), torn).unwrap();
+    assert!(verdict(dir.path(), &forger.anchored()).unwrap().torn);
+}
+
+#[test]
+fn a_key_of_another_name_or_none_at_all_is_detected() {
+    let mut forger = Forger::new();
+    forger.lines.clear();
+    forger.tree = Frontier::new();
+    let key = |key: &str| KeyRecord { key: key.into(), from: Timestamp::UNIX_EPOCH, ..KeyRecord::default() };
+    forger.event(&Event::Key(key("log.example+00000000+AAAA")));
+    let what = verdict(forger.dir().path(), &Anchors::default()).unwrap_err().what;
+    assert_eq!(what, FaultKind::Key);
+    let mut forger = Forger::new();
+    forger.keys[1] = DayKey::draw("other.example").unwrap().0;
+    forger.announce(0, 1, 1);
+    assert_eq!(forger.fault(), FaultKind::Key);
+}
+
+#[test]
 fn a_purge_that_no_record_covers_is_detected() {
     let mut forger = Forger::honest();
     let blank = |lines: &mut Vec<String>, i: usize| lines[i] = purged_line(i as u64, &leaf_hash(lines[i].as_bytes()));
@@ -414,7 +490,13 @@ fn a_purge_that_no_record_covers_is_detected() {
     let what = verdict(dir_of(&lines).path(), &forger.anchored()).unwrap_err().what;
     assert_eq!(what, FaultKind::Purged { first: 1, last: 1 });
     // With the record it verifies, and the hash must still be the right one.
-    forger.event(&Event::Purge(PurgeRecord { first: 0, last: 2, purged: 1, ..PurgeRecord::default() }));
+    forger.event(&Event::Purge(PurgeRecord {
+        first: 0,
+        last: 2,
+        purged: 1,
+        before: date(2026, 6, 12),
+        ..PurgeRecord::default()
+    }));
     let mut lines = forger.lines.clone();
     blank(&mut lines, 1);
     assert_eq!(verdict(dir_of(&lines).path(), &forger.anchored()).unwrap().purged, 1);

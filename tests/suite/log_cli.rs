@@ -96,6 +96,7 @@ pub fn two_weeks() -> Life {
     for day in 0..14 {
         let now = start + SignedDuration::from_hours(24 * day);
         journal.tick_blocking(now, &[]).unwrap();
+        let mut releases = Vec::new();
         for (n, sender) in ["liste-a@candidats.example", "liste-b@candidats.example"].into_iter().enumerate() {
             let id = format!("<{day}.{n}@candidats.example>");
             let verdict = if day % 5 == 3 { "reject" } else { "hold" };
@@ -121,7 +122,7 @@ pub fn two_weeks() -> Life {
                     rank: Some(rank),
                     reason: "window".into(),
                 };
-                append(&journal, left, record);
+                releases.push((left, record));
                 held = Some((id, decided));
             }
         }
@@ -130,6 +131,9 @@ pub fn two_weeks() -> Life {
             now,
             decision(&keys, "drancy", "syndicat@ville.example", "accept", &format!("<d{day}@ville.example>")),
         );
+        for (left, record) in releases {
+            append(&journal, left, record);
+        }
     }
     let stop = StopRecord {
         action: "stop".into(),

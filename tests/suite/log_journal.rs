@@ -5,7 +5,7 @@ use std::path::Path;
 
 use charter_milter::decision_log::disk::list_segments;
 use charter_milter::decision_log::journal::{Journal, JournalError, Options, Role};
-use charter_milter::decision_log::line::{Line, Reference};
+use charter_milter::decision_log::line::{LINE_BYTES_MAX, Line, Reference};
 use charter_milter::decision_log::record::{CheckpointReason, Event, Kind, OperatorRecord, Record};
 use charter_milter::decision_log::tail::Damage;
 use jiff::{SignedDuration, Timestamp};
@@ -178,6 +178,55 @@ fn a_torn_last_line_is_set_aside_and_recorded() {
     let kinds = kinds(dir.path());
     assert_eq!(kinds[kinds.len() - 2..], [Kind::Recovery, Kind::Operator]);
     assert_eq!(std::fs::read(dir.path().join("torn").join(format!("{name}.{}", before.len()))).unwrap(), torn);
+}
+
+/// A line that is longer than any may be is no torn one as long as something stands behind it: nothing of it is cut off.
+#[test]
+fn what_stands_before_a_line_is_never_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    keeper(dir.path(), noon()).append_blocking(&operator(noon(), "kept")).unwrap();
+    let name = list_segments(&dir.path().join("segments")).unwrap()[0].to_string();
+    let path = dir.path().join("segments").join(&name);
+    let before = std::fs::read(&path).unwrap();
+    let last = before[..before.len() - 1].iter().rposition(|octet| *octet == b'\n').unwrap() + 1;
+    let (ahead, line) = before.split_at(last);
+    let smuggled = [ahead, vec![b'x'; LINE_BYTES_MAX + 2].as_slice(), line].concat();
+    std::fs::write(&path, &smuggled).unwrap();
+    assert!(matches!(damage(dir.path()), Damage::BadLine { .. }));
+    assert_eq!(std::fs::read(&path).unwrap(), smuggled);
+    // With nothing behind it, it was never acknowledged, however long it is: a disk may leave zeros behind.
+    let zeros = vec![0; 2 * LINE_BYTES_MAX];
+    std::fs::write(&path, [&before, zeros.as_slice()].concat()).unwrap();
+    keeper(dir.path(), noon()).append_blocking(&operator(noon(), "after")).unwrap();
+    assert!(std::fs::read(&path).unwrap().starts_with(&before));
+    assert_eq!(std::fs::read(dir.path().join("torn").join(format!("{name}.{}", before.len()))).unwrap(), zeros);
+}
+
+#[test]
+fn a_record_behind_its_time_is_told_apart_by_a_record_of_the_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = keeper(dir.path(), noon());
+    journal.append_blocking(&operator(noon(), "in time")).unwrap();
+    journal.append_blocking(&operator(noon() - SignedDuration::from_mins(59), "a little late")).unwrap();
+    assert!(!kinds(dir.path()).contains(&Kind::Clock));
+    // Another process, whose clock was set back before the daemon saw it; and one that the last checkpoint is ahead of.
+    let back = noon() - SignedDuration::from_mins(61);
+    let command = Journal::open(&Options::new(dir.path(), ORIGIN, Role::Appender, back)).unwrap();
+    let reference = command.append_blocking(&operator(back, "set back")).unwrap();
+    stands(dir.path(), reference);
+    let count = kinds(dir.path()).len();
+    assert_eq!(kinds(dir.path())[count - 2..], [Kind::Clock, Kind::Operator]);
+    journal.checkpoint_blocking(back).unwrap();
+    journal.append_blocking(&operator(noon(), "forward again")).unwrap();
+    drop((journal, command));
+    let journal = keeper(dir.path(), back - SignedDuration::from_secs(1));
+    journal.checkpoint_blocking(back - SignedDuration::from_secs(2)).unwrap();
+    let verified = charter_milter::decision_log::verify::verify(
+        dir.path(),
+        &charter_milter::decision_log::verify::Anchors::default(),
+        |_| (),
+    );
+    assert!(verified.unwrap().clock_jumps >= 3);
 }
 
 fn damage(dir: &Path) -> Damage {

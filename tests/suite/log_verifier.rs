@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use charter_milter::decision_log::checkpoint::sign_text;
+use charter_milter::decision_log::keys::DayKey;
 use charter_milter::decision_log::line::purged_line;
-use charter_milter::decision_log::record::{Event, PurgeRecord};
+use charter_milter::decision_log::record::{ClockRecord, Event, PurgeRecord};
 use charter_milter::decision_log::tree::leaf_hash;
 use charter_milter::decision_log::verify::Anchors;
+use jiff::SignedDuration;
+use jiff::civil::date;
 use tempfile::TempDir;
 
 use crate::log_attacks::{Forger, dir_of, verdict};
@@ -49,7 +53,7 @@ fn python_says(python: &str, forger: &Forger, kept: Option<&str>, dirs: &[TempDi
 }
 
 /// Both verifiers judge each of `logs`; they must agree, and some must hold and some not.
-fn agree(forger: &Forger, kept: Option<&str>, logs: &[Vec<u8>]) {
+pub fn agree(forger: &Forger, kept: Option<&str>, logs: &[Vec<u8>]) {
     let Some(python) = python() else {
         panic!("there is no Python with the package cryptography: run tests/install-packages tools");
     };
@@ -70,7 +74,7 @@ fn agree(forger: &Forger, kept: Option<&str>, logs: &[Vec<u8>]) {
     assert!(held > 0 && held < logs.len(), "{held} of {} hold", logs.len());
 }
 
-fn bytes_of(lines: &[String]) -> Vec<u8> {
+pub fn bytes_of(lines: &[String]) -> Vec<u8> {
     lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect()
 }
 
@@ -139,7 +143,13 @@ fn they_agree_on_purges() {
     let blank = |lines: &mut Vec<String>, i: usize| lines[i] = purged_line(i as u64, &leaf_hash(lines[i].as_bytes()));
     let mut unsaid = forger.lines.clone();
     blank(&mut unsaid, 2);
-    forger.event(&Event::Purge(PurgeRecord { first: 0, last: 2, purged: 1, ..PurgeRecord::default() }));
+    forger.event(&Event::Purge(PurgeRecord {
+        first: 0,
+        last: 2,
+        purged: 1,
+        before: date(2026, 6, 12),
+        ..PurgeRecord::default()
+    }));
     forger.checkpoint(1, 1);
     let mut said = forger.lines.clone();
     blank(&mut said, 2);
@@ -149,6 +159,86 @@ fn they_agree_on_purges() {
     false_hash[2] = purged_line(2, &[1; 32]);
     let logs = [&forger.lines, &unsaid, &said, &beyond, &false_hash].map(|lines| bytes_of(lines)).to_vec();
     agree(&forger, None, &logs);
+}
+
+#[test]
+fn they_agree_on_times_keys_and_notes() {
+    let honest = Forger::honest();
+    let mut logs = vec![bytes_of(&honest.lines)];
+    let hours = SignedDuration::from_hours;
+    let back = |forger: &mut Forger, jump: i64| {
+        let before = forger.now;
+        forger.now += hours(jump);
+        forger.event(&Event::Clock(ClockRecord { before, now: forger.now, jump: "x".into() }));
+    };
+    let head = |forger: &Forger, text: &str| {
+        let root = data_encoding::BASE64.encode(&forger.tree.root());
+        let (size, now) = (forger.tree.size(), forger.now);
+        let text = text.replace("SIZE", &size.to_string()).replace("ROOT", &root).replace("TIME", &now.to_string());
+        sign_text(text.as_bytes(), &forger.keys[1].signer).unwrap()
+    };
+    let texts = [
+        "log.example\nSIZE\nROOT\ntime TIME\n",
+        "log.example\n0SIZE\nROOT\ntime TIME\n",
+        "log.example\n+SIZE\nROOT\ntime TIME\n",
+        "log.example\nSIZE\nROOT=\ntime TIME\n",
+        "log.example\nSIZE\nROOT\n",
+        "log.example\nSIZE\nROOT\ntime TIME\nmore\n",
+        "log.example\nSIZE\nROOT\ntime TIME \n",
+        "other.example\nSIZE\nROOT\ntime TIME\n",
+    ];
+    let steps: [&dyn Fn(&mut Forger); 13] = [
+        &|forger| forger.now -= hours(2),
+        &|forger| back(forger, -2),
+        &|forger| back(forger, 2),
+        &|forger| {
+            back(forger, 2);
+            forger.now -= hours(3);
+        },
+        &|forger| {
+            forger.now += hours(2);
+            forger.decide("accept");
+            forger.now -= hours(2);
+        },
+        &|forger| forger.now -= SignedDuration::from_mins(30),
+        &|forger| {
+            forger.now -= SignedDuration::from_mins(30);
+            forger.checkpoint(1, 1);
+        },
+        &|forger| {
+            forger.keys[2] = DayKey::draw("other.example").unwrap().0;
+            forger.announce(1, 2, 2);
+        },
+        // Two signatures of one key, of which one is false; and one of a stranger whose name is none.
+        &|forger| {
+            let good = head(forger, texts[0]);
+            let line = good.lines().last().unwrap().to_owned();
+            let bad = head(forger, texts[7]).lines().last().unwrap().to_owned();
+            forger.note(good.replace(&line, &format!("{line}\n{bad}")), 1);
+        },
+        &|forger| {
+            let good = head(forger, texts[0]);
+            let line = good.lines().last().unwrap().to_owned();
+            let bad = head(forger, texts[7]).lines().last().unwrap().to_owned();
+            forger.note(good.replace(&line, &format!("{bad}\n{line}")), 1);
+        },
+        &|forger| forger.note(head(forger, texts[0]) + "— stran+ger AAAAAAAA\n", 1),
+        &|forger| forger.note(head(forger, texts[0]) + "— stranger AAAAAAAA\n", 1),
+        &|forger| forger.note(head(forger, texts[0]) + &"— stranger AAAAAAAA\n".repeat(100), 1),
+    ];
+    let mut run = |step: &dyn Fn(&mut Forger)| {
+        let mut forger = Forger::honest_with(&honest);
+        step(&mut forger);
+        forger.decide("accept");
+        logs.push(bytes_of(&forger.lines));
+    };
+    for step in steps {
+        run(step);
+    }
+    for text in texts {
+        run(&|forger| forger.note(head(forger, text), 1));
+    }
+    agree(&honest, None, &logs);
 }
 
 #[test]

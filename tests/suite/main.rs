@@ -27,6 +27,7 @@ mod log_faults;
 mod log_journal;
 mod log_purge;
 mod log_verifier;
+mod log_words;
 mod mta;
 mod mta_fixtures;
 mod notice;

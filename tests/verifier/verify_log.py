@@ -15,19 +15,23 @@ import binascii
 import hashlib
 import hmac
 import json
+import math
 import pathlib
 import re
 import sys
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 LINE_OCTETS_MAX = 1_048_576
 FORMAT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "log-format.md"
-SEGMENT = re.compile(r"^(\d{12})_(\d{4}-\d{2}-\d{2})\.jsonl$")
-TIME = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$")
-DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+LATE_MAX = 3600 * 10**9
+DAY_TEXT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+SEGMENT = re.compile(rf"([0-9]{{12}})_({DAY_TEXT})\.jsonl")
+TIME = re.compile(rf"{DAY_TEXT}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]{{0,8}}[1-9])?Z")
+DAY = re.compile(DAY_TEXT)
+SIZE = re.compile(r"0|[1-9][0-9]*")
 
 
 class Fault(Exception):
@@ -60,13 +64,21 @@ def b64url(text, octets):
 
 def when(text):
     """A time as a number that sorts; nanoseconds since 1970."""
-    need(isinstance(text, str) and TIME.match(text), f"not a time: {text!r}")
+    need(isinstance(text, str) and TIME.fullmatch(text) and "1970" <= text[:4] < "9999", f"not a time: {text!r}")
     seconds, _, fraction = text[:-1].partition(".")
     try:
         moment = datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
     except ValueError as error:
         raise Fault(str(error)) from error
     return int(moment.timestamp()) * 10**9 + int((fraction or "0").ljust(9, "0"))
+
+
+def a_day(text):
+    need(isinstance(text, str) and DAY.fullmatch(text) and "1970" <= text[:4] < "9999", f"not a day: {text!r}")
+    try:
+        date.fromisoformat(text)
+    except ValueError as error:
+        raise Fault(str(error)) from error
 
 
 def strict_json(text):
@@ -79,7 +91,9 @@ def strict_json(text):
         raise Fault(f"{name} is no JSON")
 
     try:
-        return json.loads(text, object_pairs_hook=pairs, parse_constant=no_constant)
+        # Minus nothing is no whole number from 0 on.
+        return json.loads(text, object_pairs_hook=pairs, parse_constant=no_constant,
+                          parse_int=lambda digits: -0.0 if digits == "-0" else int(digits))
     except (ValueError, RecursionError) as error:
         raise Fault(f"not JSON: {error}") from error
 
@@ -102,13 +116,29 @@ def is_count(value):
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**64
 
 
+def is_number(value):
+    """A number that fits the 64 bits of IEEE 754, as readers in other languages have it."""
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def check_text(value):
+    need(isinstance(value, str), "not text")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Fault("half a character in a text") from error
+
+
 def check_value(holds, value):
     if holds.startswith("list of "):
         need(isinstance(value, list), "not a list")
         for one in value:
             check_value(holds.removeprefix("list of "), one)
     elif holds == "text":
-        need(isinstance(value, str), "not text")
+        check_text(value)
     elif holds == "integer":
         need(is_count(value), "not a count")
     elif holds == "integer below 2^32":
@@ -118,10 +148,12 @@ def check_value(holds, value):
     elif holds == "time":
         when(value)
     elif holds == "day":
-        need(isinstance(value, str) and DAY.match(value), "not a day")
+        a_day(value)
     elif holds == "numbers by name":
         need(isinstance(value, dict), "not an object")
-        need(all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in value.values()), "not a number")
+        for name, number in value.items():
+            check_text(name)
+            need(is_number(number), "not a number")
     else:
         check_fields(holds, value)
 
@@ -198,7 +230,10 @@ def key_parts(key):
     name, ident, data = parts[0], parts[1], b64(parts[2], 33)
     need(data[0] == 1, "not an Ed25519 key")
     need(hashlib.sha256(name.encode() + b"\n" + data).hexdigest()[:8] == ident, "the key's id is wrong")
-    return name, bytes.fromhex(ident), Ed25519PublicKey.from_public_bytes(data[1:])
+    try:
+        return name, bytes.fromhex(ident), Ed25519PublicKey.from_public_bytes(data[1:])
+    except ValueError as error:
+        raise Fault("not an Ed25519 key") from error
 
 
 def open_note(note, key):
@@ -210,12 +245,16 @@ def open_note(note, key):
     text = head + "\n"
     name, ident, public = key_parts(key)
     signed = False
-    for line in tail[:-1].split("\n"):
+    lines = tail[:-1].split("\n")
+    need(len(lines) <= 100, "too many signatures")
+    for line in lines:
         need(line.startswith("— ") and line.count(" ") == 2, "not a signature line")
         _, signer, data = line.split(" ")
+        need(signer and "+" not in signer and not re.search(r"\s", signer), "not a signer's name")
         signature = b64(data)
         need(len(signature) > 4, "not a signature")
-        if signer == name and signature[:4] == ident:
+        # Of several signatures of one key the first counts.
+        if signer == name and signature[:4] == ident and not signed:
             try:
                 public.verify(signature[4:], text.encode())
             except InvalidSignature as error:
@@ -229,7 +268,7 @@ def open_checkpoint(note, key):
     lines = open_note(note, key).split("\n")
     need(len(lines) == 5 and lines[4] == "" and lines[3].startswith("time "), "not a checkpoint")
     name, size, root, moment = lines[0], lines[1], b64(lines[2], 32), lines[3][5:]
-    need(re.match(r"^(0|[1-9]\d{0,19})$", size) and int(size) < 2**64, "not a size")
+    need(SIZE.fullmatch(size) and int(size) < 2**64, "not a size")
     when(moment)
     return name, int(size), root, moment
 
@@ -237,7 +276,8 @@ def open_checkpoint(note, key):
 def open_endorsement(note, key):
     lines = open_note(note, key).split("\n")
     need(len(lines) == 5 and lines[4] == "" and lines[0] == "charter-milter signing key", "not an endorsement")
-    need(re.match(r"^epoch (0|[1-9]\d*)$", lines[1]) and lines[2].startswith("from "), "not an endorsement")
+    need(lines[1].startswith("epoch ") and SIZE.fullmatch(lines[1][6:]), "not an endorsement")
+    need(lines[2].startswith("from "), "not an endorsement")
     when(lines[2][5:])
     key_parts(lines[3])
     return int(lines[1][6:]), lines[2][5:], lines[3]
@@ -256,6 +296,7 @@ class Log:
         self.announced_at = 0
         self.sealed = False
         self.last_time = None
+        self.latest = None
         self.set_back = False
         self.purged = []
         self.purges = []
@@ -269,7 +310,8 @@ class Log:
             line = strict_json(octets.decode("utf-8"))
         except UnicodeDecodeError as error:
             raise Fault("not UTF-8") from error
-        need(isinstance(line, dict) and line.get("v") == 1 and is_count(line.get("i")), "not a line")
+        need(isinstance(line, dict) and is_count(line.get("v")) and is_count(line.get("i")), "not a line")
+        need(line["v"] == 1, "another version")
         need(line["i"] == self.tree.size, f"record {line['i']} where {self.tree.size} belongs")
         if set(line) == {"v", "i", "leaf"}:
             self.purged.append(line["i"])
@@ -277,7 +319,7 @@ class Log:
         else:
             need(set(line) == {"v", "i", "at", "salt", "kind", "body"}, "not the fields of a line")
             b64url(line["salt"], 16)
-            when(line["at"])
+            at = when(line["at"])
             need(isinstance(line["kind"], str), "not a kind")
             need(line["kind"] in FIELDS and line["kind"] not in
                  ("judgement", "quota", "rule", "commitment", "file"), "not a kind")
@@ -285,12 +327,16 @@ class Log:
             handler = getattr(self, "on_" + line["kind"], None)
             if handler:
                 handler(line["body"], line)
+            self.latest = at if self.latest is None else self.latest
+            need(self.latest - at <= LATE_MAX, "more than an hour behind a record ahead of it")
+            self.latest = max(self.latest, at)
             leaf = leaf_hash(octets)
         self.tree.push(leaf)
 
     def on_key(self, body, line):
         need(body["epoch"] == len(self.keys), "an epoch is skipped or repeated")
-        key_parts(body["key"])
+        name = key_parts(body["key"])[0]
+        need(not self.keys or name == key_parts(self.keys[0])[0], "a key of another log")
         if not self.keys:
             need(body.get("endorsement") is None, "the first key is endorsed")
             need(self.paper is None or self.paper == body["key"], "the first key is not the auditors'")
@@ -322,7 +368,8 @@ class Log:
         self.signed = size
 
     def on_clock(self, body, _line):
-        self.set_back = self.set_back or when(body["now"]) < when(body["before"])
+        if when(body["now"]) < when(body["before"]):
+            self.set_back, self.latest = True, None
 
     def on_purge(self, body, _line):
         self.purges.append((body["first"], body["last"]))
@@ -331,16 +378,17 @@ class Log:
 def verify(directory, paper, kept):
     log = Log(paper)
     segments = directory / "segments" if (directory / "segments").is_dir() else directory
-    names = sorted(path.name for path in segments.iterdir())
+    names = sorted(path.name for path in segments.iterdir() if not path.name.endswith(".new"))
     need(names, "there is no segment")
     wanted = {}
     for note in kept:
         size = note.split("\n")[1]
-        need(size.isdigit(), "not a checkpoint")
+        need(SIZE.fullmatch(size), "not a checkpoint")
         wanted[int(size)] = None
     for number, name in enumerate(names):
-        match = SEGMENT.match(name)
+        match = SEGMENT.fullmatch(name)
         need(match, f"{name} is no segment")
+        a_day(match[2])
         need(int(match[1]) == log.tree.size, f"{name} does not begin where it should")
         with open(segments / name, "rb") as segment:
             for octets in segment:
@@ -377,7 +425,7 @@ def check_proof(text, paper, message_id):
     need(len(lines) >= 3 and lines[0] == "c2sp.org/tlog-proof@v1", "not a proof")
     need(lines[1].startswith("extra ") and lines[2].startswith("index "), "not a proof")
     extra = strict_json(b64(lines[1][6:]).decode("utf-8"))
-    need(re.match(r"^(0|[1-9]\d*)$", lines[2][6:]), "not an index")
+    need(SIZE.fullmatch(lines[2][6:]), "not an index")
     index, path = int(lines[2][6:]), [b64(line, 32) for line in lines[3:]]
     key = extra["first_key"]
     need(paper is None or key == paper, "the proof begins with another key")

@@ -34,7 +34,7 @@ fn main() {
             ..DecisionRecord::default()
         }),
         Event::Clock(ClockRecord::default()),
-        Event::Purge(PurgeRecord::default()),
+        Event::Purge(PurgeRecord { before: jiff::civil::date(2026, 6, 11), ..PurgeRecord::default() }),
         Event::Recovery(RecoveryRecord::default()),
     ];
     for event in events {
