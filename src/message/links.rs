@@ -76,6 +76,15 @@ pub struct Form {
 }
 
 impl Target {
+    /// The pages it leads to; none when it leads elsewhere.
+    #[must_use]
+    pub fn pages(&self) -> &[Page] {
+        match self {
+            Self::Web(pages) => pages,
+            Self::Mail(_) | Self::Other => &[],
+        }
+    }
+
     /// Reads a link's address. `None` for what is no address at all.
     #[must_use]
     pub fn parse(href: &str) -> Option<Self> {

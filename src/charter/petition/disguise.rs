@@ -23,10 +23,10 @@ pub(super) struct Disguises {
     words: Vec<Strong>,
     /// Indices of the words by their plain letters.
     by_letters: HashMap<String, usize>,
-    /// The plain letters they begin with.
-    initials: Vec<char>,
-    /// The ASCII characters that stand for one of these, one bit for each.
-    ascii_initials: u128,
+    /// The two plain letters they begin with.
+    beginnings: Vec<[char; 2]>,
+    /// What the characters up to U+00FF stand for.
+    latin: Vec<Option<char>>,
     /// Letters of the shortest and of the longest.
     letters: (usize, usize),
 }
@@ -46,17 +46,17 @@ impl Disguises {
         let mut disguises = Self::default();
         for word in words {
             let letters = plain_letters(&word);
-            disguises.initials.extend(letters.chars().next().filter(|initial| !disguises.initials.contains(initial)));
+            disguises.beginnings.extend(beginning(&letters));
             let count = letters.chars().count();
             let (shortest, longest) = disguises.letters;
             disguises.letters =
                 if disguises.words.is_empty() { (count, count) } else { (shortest.min(count), longest.max(count)) };
             disguises.by_letters.insert(letters.clone(), disguises.words.len());
-            let stands =
-                |c: &u8| plain_letters(char::from(*c).encode_utf8(&mut [0; 4])).starts_with(&*disguises.initials);
-            disguises.ascii_initials = (0..128).filter(stands).fold(0, |bits, c| bits | 1 << c);
             disguises.words.push(Strong { bare: without_accents(&word), letters, word });
         }
+        disguises.beginnings.sort_unstable();
+        disguises.beginnings.dedup();
+        disguises.latin = (0..=u8::MAX).map(|c| plain_letter(char::from(c))).collect();
         disguises
     }
 
@@ -64,13 +64,35 @@ impl Disguises {
         self.by_letters.get(letters).and_then(|index| self.words.get(*index))
     }
 
-    /// Whether a disguise may begin with this character.
-    fn may_begin_with(&self, c: char) -> bool {
-        match u8::try_from(c) {
-            Ok(c) if c.is_ascii() => self.ascii_initials & 1 << c != 0,
-            _ => plain_letters(c.encode_utf8(&mut [0; 4])).starts_with(&*self.initials),
-        }
+    /// The plain letter that a character stands for; `None` for what stands for none, or for several.
+    fn stands_for(&self, c: char) -> Option<char> {
+        self.latin.get(c as usize).map_or_else(|| plain_letter(c), |letter| *letter)
     }
+
+    /// Whether a disguise may begin with this sign.
+    fn may_begin_with(&self, sign: char) -> bool {
+        self.stands_for(sign).is_some_and(|letter| self.beginnings.iter().any(|[first, _]| *first == letter))
+    }
+
+    /// Whether a disguise may begin with these letters, which no sign precedes; a single one may be its first piece.
+    fn may_begin_as(&self, text: &str) -> bool {
+        let mut letters = text.chars().map(|c| self.stands_for(c));
+        let (Some(first), second) = (letters.next(), letters.next()) else { return false };
+        let is = |seen: Option<char>, letter: char| seen.is_none_or(|seen| seen == letter);
+        self.beginnings.iter().any(|[one, two]| is(first, *one) && second.is_none_or(|second| is(second, *two)))
+    }
+}
+
+/// The first two letters of a strong word; the pack's rules make it longer.
+fn beginning(letters: &str) -> Option<[char; 2]> {
+    let mut letters = letters.chars();
+    Some([letters.next()?, letters.next()?])
+}
+
+fn plain_letter(c: char) -> Option<char> {
+    let letters = plain_letters(c.encode_utf8(&mut [0; 4]));
+    let mut letters = letters.chars();
+    letters.next().filter(|_| letters.next().is_none())
 }
 
 /// A sentence with its disguised words put right.
@@ -142,8 +164,9 @@ impl<'a> Respeller<'a> {
     /// What the first of these words hides, alone or with those that follow, and how many words that takes.
     fn unmask(&mut self, words: &[Word]) -> Option<Unmasked<'a>> {
         let first = words.first()?;
-        let mut beginnings = first.signs().chain(self.view.word(first).chars().next());
-        if beginnings.any(|c| self.disguises.may_begin_with(c)) {
+        let is_possible = self.disguises.may_begin_as(self.view.word(first))
+            || first.signs().any(|sign| self.disguises.may_begin_with(sign));
+        if is_possible {
             if let Some(word) = self.one_word(first) {
                 return Some((vec![word], 1));
             }

@@ -162,22 +162,23 @@ impl Search<'_> {
     fn links<'l>(&mut self, links: impl Iterator<Item = &'l Link>) {
         for link in links {
             let sentence = self.view.sentence_of(link.word);
-            for (index, signal) in self.pack.signals().iter().enumerate() {
-                if !self.is_full(index) && self.leads(signal, link) {
-                    self.add(index, link.place, sentence);
+            let paths: Vec<String> = link.target.pages().iter().map(|page| plain_path(&page.path)).collect();
+            for index in self.pack.signals_of_links() {
+                let signal = self.pack.signals().get(*index).filter(|_| !self.is_full(*index));
+                if signal.is_some_and(|signal| self.leads(signal, link, &paths)) {
+                    self.add(*index, link.place, sentence);
                 }
             }
         }
     }
 
-    /// Whether a link is what a signal looks for.
-    fn leads(&self, signal: &Signal, link: &Link) -> bool {
+    /// Whether a link, with the paths of its pages, is what a signal looks for.
+    fn leads(&self, signal: &Signal, link: &Link, paths: &[String]) -> bool {
         match (&signal.what, &link.target) {
             (What::Sites(class), Target::Web(pages)) => pages.iter().any(|page| self.pack.covers(class, page)),
-            (What::Paths(parts), Target::Web(pages)) => pages.iter().any(|page| {
-                let path = plain_path(&page.path);
-                parts.iter().any(|part| path.contains(part.as_str()))
-            }),
+            (What::Paths(parts), Target::Web(_)) => {
+                paths.iter().any(|path| parts.iter().any(|part| path.contains(part.as_str())))
+            }
             (What::Mail(patterns), Target::Mail(mail)) => {
                 let guards = || signal.guards.iter().flat_map(|guard| &guard.phrases);
                 mail.body_chars > 0 && self.is_in(&mail.words, || patterns.iter()) && !self.is_in(&mail.words, guards)

@@ -78,17 +78,18 @@ pub(super) struct Index {
     finder: AhoCorasick,
     /// The needs that each pattern of the finder meets.
     needs_of: Vec<Vec<usize>>,
-    /// The phrases of which a need is the rarest.
-    phrases_of: Vec<Vec<usize>>,
+    /// The phrases of which a need is the rarest, with their other needs.
+    phrases_of: Vec<Vec<(usize, Vec<usize>)>>,
 }
 
 impl Index {
     /// `None` when the words are too many to be looked for at once.
     pub(super) fn new<'p>(needs: Needs, phrases: impl Iterator<Item = &'p Pattern>) -> Option<Self> {
-        let mut phrases_of = vec![Vec::new(); needs.numbers.len()];
+        let mut phrases_of: Vec<Vec<_>> = vec![Vec::new(); needs.numbers.len()];
         for (index, phrase) in phrases.enumerate() {
-            if let Some(rarest) = phrase.needs.first().and_then(|rarest| phrases_of.get_mut(*rarest)) {
-                rarest.push(index);
+            let Some((rarest, others)) = phrase.needs.split_first() else { continue };
+            if let Some(phrases) = phrases_of.get_mut(*rarest) {
+                phrases.push((index, others.to_vec()));
             }
         }
         let mut by_start: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -120,7 +121,9 @@ impl Index {
             let mut left = *bits;
             while left != 0 {
                 let need = place * 64 + left.trailing_zeros() as usize;
-                candidates.extend(self.phrases_of.get(need).into_iter().flatten());
+                let phrases = self.phrases_of.get(need).into_iter().flatten();
+                let possible = phrases.filter(|(_, others)| others.iter().all(|other| seen.has(*other)));
+                candidates.extend(possible.map(|(index, _)| *index));
                 left &= left - 1;
             }
         }

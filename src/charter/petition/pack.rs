@@ -40,6 +40,8 @@ struct Inner {
     disguises: Disguises,
     sites: Sites,
     signals: Vec<Signal>,
+    /// The indices of the signals that look at links.
+    of_links: Vec<usize>,
     phrases: Vec<Phrase>,
     index: Index,
 }
@@ -131,6 +133,16 @@ pub(super) enum What {
     Fact(Fact),
 }
 
+impl What {
+    fn is_of_links(&self) -> bool {
+        match self {
+            Self::Mail(_) | Self::Sites(_) | Self::Paths(_) => true,
+            Self::Fact(fact) => matches!(fact, Fact::PrefilledMail | Fact::AnyLink),
+            Self::Phrases => false,
+        }
+    }
+}
+
 /// A compiled phrase.
 #[derive(Debug)]
 pub(super) struct Phrase {
@@ -212,6 +224,11 @@ impl Pack {
     #[must_use]
     pub fn signals(&self) -> &[Signal] {
         &self.inner.signals
+    }
+
+    /// The indices of the signals that look at links.
+    pub(super) fn signals_of_links(&self) -> &[usize] {
+        &self.inner.of_links
     }
 
     /// The ids of its signals, for checking a charter's `silenced` and `weights`.
@@ -300,9 +317,11 @@ impl Reader {
             self.error(&raw.pack.id, "the phrases of this pack are too large together");
             return None;
         };
+        let of_links =
+            (0..).zip(&signals).filter(|(_, signal)| signal.what.is_of_links()).map(|(index, _)| index).collect();
         let (id, version, threshold) =
             (raw.pack.id.into_inner(), raw.pack.version.into_inner(), raw.pack.threshold.into_inner());
-        Some(Inner { id, version, digest, threshold, disguises, sites, signals, phrases, index })
+        Some(Inner { id, version, digest, threshold, disguises, sites, signals, of_links, phrases, index })
     }
 
     fn strong(&mut self, words: &[Spanned<String>]) -> Vec<String> {

@@ -15,6 +15,8 @@ const GAP_WORDS_MAX: usize = 24;
 const SLIP_CHARS_MIN: usize = 7;
 /// Three accents; few words have more.
 const SPELLINGS_MAX: usize = 8;
+/// Shorter words stand in most sentences and tell nothing of them.
+const TELLING_CHARS_MIN: usize = 4;
 /// Classes may name classes so deep.
 const DEPTH_MAX: usize = 4;
 
@@ -26,7 +28,7 @@ pub(super) type Classes = BTreeMap<String, Vec<String>>;
 pub(super) struct Translated {
     /// Matches the phrase in a sentence of a view.
     pub pattern: String,
-    /// What each of its words that must be there begins with, the rarest word first.
+    /// What each of its words begins with that must be there and tells something, the rarest word first.
     pub needs: Vec<Need>,
 }
 
@@ -68,6 +70,8 @@ pub(super) fn translate(phrase: &str, classes: &Classes) -> Result<Translated, S
         return Err("a phrase needs at least one word that is not optional".to_owned());
     }
     required.sort_by_key(|one| std::cmp::Reverse(rarity(one)));
+    let telling = required.iter().take_while(|one| rarity(one) >= TELLING_CHARS_MIN).count();
+    required.truncate(telling.max(1));
     let start = if at_start { "^" } else { "" };
     let end = if open_end { " " } else { " $" };
     Ok(Translated {

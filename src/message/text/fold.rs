@@ -22,6 +22,11 @@ impl Cluster {
         self.first.is_some() && may_combine(c) && is_combining_mark(c)
     }
 
+    /// Whether nothing waits in it.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
     /// Takes the next character, which joins the cluster or begins it.
     pub fn take(&mut self, c: char) {
         if self.first.is_none() {
@@ -153,6 +158,8 @@ fn imitated(c: char) -> Option<char> {
         '4' | '@' => Some('a'),
         '5' | '$' => Some('s'),
         '7' | '+' => Some('t'),
+        // Most of what is not ASCII, without a look into the tables of Unicode.
+        '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{ff}' => Some(c),
         c => c.is_alphanumeric().then_some(c),
     }
 }

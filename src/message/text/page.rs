@@ -75,14 +75,15 @@ impl Page {
         self.text.push(c);
     }
 
-    /// Adds characters of the part from the character `source` on.
-    pub fn push_str(&mut self, text: &str, source: u32) {
+    /// Adds characters of the part from the character `source` on; returns how many.
+    pub fn push_str(&mut self, text: &str, source: u32) -> u32 {
         if self.next_source != Some(source) {
             self.runs.push(Run { at: self.text.len(), source, linear: true });
         }
         let count = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
         self.next_source = Some(source.saturating_add(count));
         self.text.push_str(text);
+        count
     }
 
     /// Adds words that stand for what is at the character `source`, such as the description of an image.
@@ -115,10 +116,27 @@ impl Page {
     /// The lines with their byte offset, without the mark at their end.
     pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let mut at = 0;
-        self.text.split_inclusive([LINE, PARAGRAPH]).map(move |line| {
+        std::iter::from_fn(move || {
+            let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
+            let (length, mark) = line_end(rest);
             let start = at;
-            at += line.len();
-            (start, line.trim_end_matches([LINE, PARAGRAPH]))
+            at += length + mark;
+            Some((start, rest.get(..length).unwrap_or_default()))
         })
     }
+}
+
+/// Octets before the mark that ends the first line, and those of the mark.
+fn line_end(text: &str) -> (usize, usize) {
+    let octets = text.as_bytes();
+    let mut paragraph = [0; 4];
+    let paragraph = PARAGRAPH.encode_utf8(&mut paragraph).as_bytes();
+    let first = paragraph.first().copied().unwrap_or_default();
+    let mut ends = memchr::memchr2_iter(b'\n', first, octets);
+    let end = ends.find_map(|at| {
+        let rest = octets.get(at..).unwrap_or_default();
+        let mark = if rest.starts_with(paragraph) { paragraph.len() } else { usize::from(rest.starts_with(b"\n")) };
+        (mark > 0).then_some((at, mark))
+    });
+    end.unwrap_or((octets.len(), 0))
 }

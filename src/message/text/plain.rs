@@ -8,7 +8,6 @@ pub(super) fn lay_out(text: &str, flowed: bool) -> Page {
     let mut source = 0u32;
     let mut quoted_from: Option<usize> = None;
     for line in text.split_inclusive('\n') {
-        let length = u32::try_from(line.chars().count()).unwrap_or(u32::MAX);
         let content = line.trim_end_matches(['\n', '\r']);
         let (depth, unquoted) = unquote(content);
         // RFC 3676 section 4.4: one space after the quote marks is stuffing.
@@ -26,10 +25,12 @@ pub(super) fn lay_out(text: &str, flowed: bool) -> Page {
             _ => {}
         }
         let marks = content.get(..content.len().saturating_sub(unquoted.len())).unwrap_or_default();
-        let skipped = marks.chars().count();
-        let mut place = source.saturating_add(u32::try_from(skipped).unwrap_or(u32::MAX));
+        // Quote marks and line ends are ASCII.
+        let line_end = line.len() - content.len();
+        let mut place = source.saturating_add(count(marks.len()));
         if unquoted.trim().is_empty() {
             page.end(PARAGRAPH, place);
+            place = place.saturating_add(count(unquoted.chars().count()));
         } else {
             // Paragraph marks are this room's own; in a text they are line ends.
             for (nth, piece) in unquoted.split(PARAGRAPH).enumerate() {
@@ -37,8 +38,7 @@ pub(super) fn lay_out(text: &str, flowed: bool) -> Page {
                     page.push(LINE, place);
                     place = place.saturating_add(1);
                 }
-                page.push_str(piece, place);
-                place = place.saturating_add(u32::try_from(piece.chars().count()).unwrap_or(u32::MAX));
+                place = place.saturating_add(page.push_str(piece, place));
             }
             // A flowed line goes on; a list item or a heading in fixed text is left to the sentence cutter.
             let soft = flowed && unquoted.ends_with(' ') && unquoted != "-- ";
@@ -46,12 +46,16 @@ pub(super) fn lay_out(text: &str, flowed: bool) -> Page {
                 page.end(LINE, place);
             }
         }
-        source = source.saturating_add(length);
+        source = place.saturating_add(count(line_end));
     }
     if let Some(from) = quoted_from {
         page.quoted.push(from..page.text().len());
     }
     page
+}
+
+fn count(characters: usize) -> u32 {
+    u32::try_from(characters).unwrap_or(u32::MAX)
 }
 
 /// The depth of quotation of a line and what stands after the marks.

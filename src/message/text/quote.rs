@@ -4,7 +4,6 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
 use regex::Regex;
 
 use super::page::Page;
@@ -40,11 +39,6 @@ static FORWARD: LazyLock<Option<Regex>> = LazyLock::new(|| {
         )",
     )
     .ok()
-});
-
-/// Without one of these a line introduces neither a reply nor a forwarded text.
-static INTRODUCTION: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    AhoCorasick::builder().ascii_case_insensitive(true).build(["crit", "wrote", "message", "--"]).ok()
 });
 
 /// Whether the subject says that the message is forwarded.
@@ -90,7 +84,7 @@ fn quotation(page: &Page, forwarded_subject: bool) -> Option<Start> {
         }
         let line = line.trim_start_matches(['*', '_', '|', '>', ' ']);
         let quoted = |at| Some(if forwarded_subject { Start::Forwarded(at) } else { Start::Quoted(at) });
-        if INTRODUCTION.as_ref().is_none_or(|words| words.is_match(line)) {
+        if may_introduce(line) {
             if matches(&FORWARD, line) {
                 return Some(Start::Forwarded(at));
             }
@@ -100,11 +94,26 @@ fn quotation(page: &Page, forwarded_subject: bool) -> Option<Start> {
         }
         match from_line {
             Some((start, since)) if number <= since + 2 && matches(&OUTLOOK_SENT, line) => return quoted(start),
-            _ if matches(&OUTLOOK, line) => from_line = Some((at, number)),
+            _ if line.trim_start().starts_with(['d', 'D', 'f', 'F']) && matches(&OUTLOOK, line) => {
+                from_line = Some((at, number))
+            }
             _ => {}
         }
     }
     None
+}
+
+/// What neither begins nor ends as [`FORWARD`] and [`REPLY`] do need not be compared with them.
+fn may_introduce(line: &str) -> bool {
+    let begins = line.trim_start().starts_with(['-', 'd', 'D', 'b', 'B']);
+    let end = line.trim_end_matches(|c: char| c.is_whitespace() || c == ':').as_bytes();
+    let ends_with = |word: &[u8]| {
+        end.len()
+            .checked_sub(word.len())
+            .and_then(|at| end.get(at..))
+            .is_some_and(|last| last.eq_ignore_ascii_case(word))
+    };
+    begins || ends_with(b"crit") || ends_with(b"wrote")
 }
 
 fn matches(pattern: &LazyLock<Option<Regex>>, line: &str) -> bool {

@@ -46,29 +46,32 @@ impl Builder {
         let mut events = Events::new(page, &shown);
         let mut last_source = 0;
         for piece in page.pieces() {
+            // What is left of the piece, and the number of its first character.
             let (mut rest, mut nth) = (piece.text, 0u32);
             while let Some(c) = rest.chars().next() {
                 let at = piece.at + piece.text.len() - rest.len();
-                let source = piece.source(nth);
-                last_source = source;
-                let mut taken = c.len_utf8();
+                last_source = piece.source(nth);
                 if at >= events.next {
-                    self.meet(&mut events, at, source, page, part, links);
+                    self.meet(&mut events, at, last_source, page, part, links);
                 }
-                if at >= events.skip_to {
+                let until_next = events.next.saturating_sub(at).min(rest.len());
+                let (mut taken, mut characters) = if at < events.skip_to {
+                    let skipped = until_next.min(events.skip_to - at);
+                    (skipped, rest.get(..skipped).map_or(1, |skipped| count(skipped.chars().count())))
+                } else {
                     let writer = self.writer(events.in_quoted);
-                    let row = plain_row(rest, events.next.saturating_sub(at));
-                    if row.is_empty() {
-                        writer.character(c, part, source);
-                    } else {
-                        let more = u32::try_from(row.chars().count().saturating_sub(1)).unwrap_or(u32::MAX);
-                        let last = piece.source(nth.saturating_add(more));
-                        writer.letters(row, Place { part, start: source, end: last.saturating_add(1) });
-                        taken = row.len();
-                        nth = nth.saturating_add(more);
+                    let source = |more: u32| piece.source(nth.saturating_add(more));
+                    let plain = writer.plain(rest, until_next, part, source);
+                    if plain.0 == 0 {
+                        writer.character(c, part, last_source);
                     }
+                    plain
+                };
+                if taken == 0 {
+                    (taken, characters) = (c.len_utf8(), 1);
                 }
-                nth = nth.saturating_add(1);
+                last_source = piece.source(nth.saturating_add(characters.saturating_sub(1)));
+                nth = nth.saturating_add(characters);
                 rest = rest.get(taken..).unwrap_or_default();
             }
         }
@@ -94,7 +97,7 @@ impl Builder {
             && let Some(found) = events.shown.next_if(|shown| shown.range.start <= at)
         {
             let length = page.text().get(found.range.clone()).map_or(0, |text| text.chars().count());
-            let end = source.saturating_add(u32::try_from(length).unwrap_or(u32::MAX));
+            let end = source.saturating_add(count(length));
             let place = Place { part, start: source, end };
             events.skip_to = found.range.end;
             let in_anchor = page.anchors.get(page.anchors.partition_point(|anchor| anchor.range.end <= at));
@@ -143,25 +146,51 @@ impl<'a> Events<'a> {
     }
 }
 
-/// The letters and digits of ASCII and Latin-1 that the text begins with, in at most `bytes`, and that nothing behind them
-/// changes: the bulk of every text, taken as it is.
-fn plain_row(text: &str, bytes: usize) -> &str {
-    let octets = text.as_bytes().get(..bytes.min(text.len())).unwrap_or_default();
-    let mut end = 0;
-    let mut last = 0;
-    loop {
-        let length = match octets.get(end..) {
-            Some([letter, ..]) if letter.is_ascii_alphanumeric() => 1,
-            // À to ÿ without the two signs among them.
-            Some([0xc3, low, ..]) if !matches!(low, 0x97 | 0xb7) => 2,
-            _ => break,
-        };
-        last = end;
-        end += length;
+/// A length as the views count.
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Letters and digits of ASCII and Latin-1 that nothing behind them changes: the bulk of every text, taken as it is.
+#[derive(Default)]
+struct Row {
+    octets: usize,
+    characters: usize,
+    /// No capital is among them.
+    is_folded: bool,
+}
+
+impl Row {
+    /// The row that the text begins with, in at most `limit` octets.
+    fn at_start_of(text: &[u8], limit: usize) -> Self {
+        let mut row = Self { is_folded: true, ..Self::default() };
+        let mut last = 0;
+        while row.octets < limit {
+            let length = match text.get(row.octets..) {
+                Some([b'a'..=b'z' | b'0'..=b'9', ..]) => 1,
+                Some([b'A'..=b'Z', ..]) => {
+                    row.is_folded = false;
+                    1
+                }
+                // À to ÿ without the two signs among them; ß and the small letters come last.
+                Some([0xc3, low, ..]) if !matches!(low, 0x97 | 0xb7) && row.octets + 1 < limit => {
+                    row.is_folded &= *low >= 0x9f;
+                    2
+                }
+                _ => break,
+            };
+            last = length;
+            row.octets += length;
+            row.characters += 1;
+        }
+        // Whatever else follows may combine with the last letter, or be invisible and be followed by a mark that does.
+        let is_final = matches!(text.get(row.octets), Some(b'\t'..=b'\r' | b' '..=b'~' | 0xc3));
+        if !is_final && row.characters > 0 {
+            row.octets -= last;
+            row.characters -= 1;
+        }
+        row
     }
-    // Whatever else follows may combine with the last letter, or be invisible and be followed by a mark that does.
-    let is_final = matches!(text.as_bytes().get(end), Some(b'\t'..=b'\r' | b' '..=b'~' | 0xc3));
-    text.get(..if is_final { end } else { last }).unwrap_or_default()
 }
 
 /// A URL or mail address that the text shows.
@@ -269,20 +298,54 @@ impl Writer {
         self.cluster.take(c);
     }
 
+    /// Takes what the text begins with and needs no second look, in at most `limit` octets: rows of letters, blanks and
+    /// signs. `source` gives the place of its character of this number. Returns how many octets and characters that were.
+    fn plain(&mut self, text: &str, limit: usize, part: PartId, source: impl Fn(u32) -> u32) -> (usize, u32) {
+        let octets = text.as_bytes();
+        let (mut at, mut characters) = (0, 0u32);
+        while at < limit
+            && let Some(octet) = octets.get(at)
+        {
+            let first = source(characters);
+            match octet {
+                b'\t' | b'\n' | b'\r' | b' '..=b'/' | b':'..=b'@' | b'['..=b'`' | b'{'..=b'~' => {
+                    self.flush(part);
+                    self.letter(char::from(*octet), Place { part, start: first, end: first.saturating_add(1) });
+                    at += 1;
+                    characters += 1;
+                }
+                _ => {
+                    let row = Row::at_start_of(octets.get(at..).unwrap_or_default(), limit - at);
+                    let letters = text.get(at..at + row.octets).unwrap_or_default();
+                    if letters.is_empty() {
+                        break;
+                    }
+                    characters = characters.saturating_add(count(row.characters));
+                    let end = source(characters.saturating_sub(1)).saturating_add(1);
+                    self.flush(part);
+                    self.letters(letters, row.is_folded, Place { part, start: first, end });
+                    at += row.octets;
+                }
+            }
+        }
+        (at, characters)
+    }
+
     /// Folds what waits in the cluster and takes its letters.
     fn flush(&mut self, part: PartId) {
+        if self.cluster.is_empty() {
+            return;
+        }
         let mut cluster = std::mem::take(&mut self.cluster);
         let place = Place { part, start: self.cluster_source, end: self.cluster_source.saturating_add(1) };
         cluster.flush(|c| self.letter(c, place));
         self.cluster = cluster;
     }
 
-    /// Takes a row of letters ([`plain_row`]).
-    fn letters(&mut self, letters: &str, place: Place) {
-        self.flush(place.part);
+    /// Takes the letters of a [`Row`].
+    fn letters(&mut self, letters: &str, is_folded: bool, place: Place) {
         self.begin_word(place);
-        let is_folded = |octet: u8| !octet.is_ascii_uppercase() && octet != 0xc3;
-        if self.word.len() + letters.len() <= WORD_CHARS_MAX && letters.bytes().all(is_folded) {
+        if is_folded && self.word.len() + letters.len() <= WORD_CHARS_MAX {
             self.word.push_str(letters);
         } else {
             for c in letters.chars().flat_map(char::to_lowercase) {
@@ -304,6 +367,11 @@ impl Writer {
     }
 
     fn letter(&mut self, c: char, place: Place) {
+        if c == ' ' {
+            self.end_word();
+            self.blank();
+            return;
+        }
         if c.is_alphanumeric() {
             self.begin_word(place);
             if self.word.len() < WORD_CHARS_MAX {
@@ -315,11 +383,7 @@ impl Writer {
         self.end_word();
         match c {
             PARAGRAPH => self.end_sentence(),
-            c if c.is_whitespace() => {
-                self.gap.space = true;
-                self.gap.ended |= self.gap.stop;
-                self.gap.signs = ['\0'; SIGNS_KEPT];
-            }
+            c if c.is_whitespace() => self.blank(),
             '«' | '“' | '„' | '»' | '”' | '"' | '‹' | '›' => self.quotation_mark(c),
             '.' => self.gap.stop |= !self.after_abbreviation(),
             '!' | '?' | '…' | ';' => {
@@ -331,6 +395,12 @@ impl Writer {
         if c == '.' {
             self.gap.sign(c);
         }
+    }
+
+    fn blank(&mut self) {
+        self.gap.space = true;
+        self.gap.ended |= self.gap.stop;
+        self.gap.signs = ['\0'; SIGNS_KEPT];
     }
 
     /// Whether the last word is one that a full stop abbreviates.
@@ -382,8 +452,7 @@ impl Writer {
 
     fn push(&mut self, word: &str, place: Place, joined: bool) {
         self.view.text.push(' ');
-        let at = u32::try_from(self.view.text.len()).unwrap_or(u32::MAX);
-        let len = u32::try_from(word.len()).unwrap_or(u32::MAX);
+        let (at, len) = (count(self.view.text.len()), count(word.len()));
         self.view.text.push_str(word);
         self.view.words.push(Word { at, len, place, joined, before: self.gap.signs, quoted: false });
         if self.count().saturating_sub(self.sentence_first) >= SENTENCE_WORDS_MAX {
@@ -392,7 +461,7 @@ impl Writer {
     }
 
     fn count(&self) -> u32 {
-        u32::try_from(self.view.words.len()).unwrap_or(u32::MAX)
+        count(self.view.words.len())
     }
 
     fn close_sentence(&mut self) {
