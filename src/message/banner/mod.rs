@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use super::charset::Decoded;
 use super::edit::SignedPolicy;
-use super::headers::{Draft, Header, apply};
+use super::headers::{Draft, Header, apply, without_blank_lines};
 use super::mime::{Part, PartId, TransferEncoding, Tree, decode, header};
 use super::surgery::notice::NOTICE_FIELD;
 use super::{splice, surgery};
@@ -245,13 +245,6 @@ fn with_content_fields(
         return made.into_iter().filter(|&b| b != b'\r').collect();
     }
     made
-}
-
-/// A header block without continuation lines of nothing but blanks.
-fn without_blank_lines(block: &[u8]) -> Vec<u8> {
-    let is_blank = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
-    let lines = block.split_inclusive(|octet| *octet == b'\n');
-    lines.filter(|line| !(is_blank(line) && line.trim_ascii().is_empty())).collect::<Vec<_>>().concat()
 }
 
 /// Content-Type with another charset, the other parameters kept.

@@ -102,6 +102,7 @@ pub fn plan(raw: &[u8], header: &Header, tree: &Tree, edits: &[Edit], context: &
         ordered.iter().filter_map(|e| if let Edit::Banner(b) = e { Some(b) } else { None }).collect();
     work.add_words(&banners, context);
     work.declare(context, &banners);
+    work.draft.join_blank_lines();
     let body_start = |tree: &Tree| tree.root().map_or(0, |root| root.body.start);
     let edited_start = body_start(&work.tree);
     let body = match work.message {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Field, Header, HeaderEdit};
+use super::{Field, Header, HeaderEdit, edit_value};
 
 /// A header and the edits that made it what it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,6 +64,26 @@ impl Draft {
         }
     }
 
+    /// Takes lines of nothing but blanks out of folded fields, where anything else was edited: some programs end the
+    /// header there, and would show what an edit added behind it as text.
+    pub fn join_blank_lines(&mut self) {
+        if self.edits.is_empty() {
+            return;
+        }
+        let mut counts: HashMap<Vec<u8>, u32> = HashMap::new();
+        for field in &mut self.header.fields {
+            let index = counts.entry(field.name.trim_ascii_end().to_ascii_lowercase()).or_default();
+            *index += 1;
+            let value = without_blank_lines(&field.value);
+            if value != field.value {
+                let value = edit_value(&value);
+                field.value.clone_from(&value);
+                let name = String::from_utf8_lossy(field.name.trim_ascii_end()).into_owned();
+                self.edits.push(HeaderEdit::Replace { name, index: *index, value });
+            }
+        }
+    }
+
     /// Adds a field at the end.
     pub fn append(&mut self, name: &str, value: Vec<u8>) {
         self.header.push(name, value.clone());
@@ -71,11 +91,41 @@ impl Draft {
     }
 }
 
+/// Header fields without continuation lines of nothing but blanks. A line that is not continued by another ends as the
+/// text does.
+#[must_use]
+pub fn without_blank_lines(fields: &[u8]) -> Vec<u8> {
+    let is_blank = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
+    let mut kept = Vec::with_capacity(fields.len());
+    for (number, line) in fields.split_inclusive(|octet| *octet == b'\n').enumerate() {
+        if number == 0 || !is_blank(line) || !line.trim_ascii().is_empty() {
+            kept.extend_from_slice(line);
+        }
+    }
+    // The blank line may have been the last of a value, which has no line end of its own.
+    if !fields.ends_with(b"\n") && kept.ends_with(b"\n") {
+        kept.truncate(kept.trim_ascii_end().len());
+    }
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::apply;
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn lines_of_blanks_go_where_something_is_added() {
+        let block = b"A: one\r\n \r\n two\r\nB:\r\n \t\r\nb: three\r\n four\r\n";
+        let mut draft = Draft::new(&Header::parse(block));
+        draft.join_blank_lines();
+        assert_eq!(draft.clone().into_edits(), [], "nothing was edited, so nothing is touched");
+        draft.append("C", b" five".to_vec());
+        draft.join_blank_lines();
+        let made = apply(block, &draft.into_edits());
+        assert_eq!(made, b"A: one\r\n two\r\nB:\r\nb: three\r\n four\r\nC: five\r\n", "{}", made.escape_ascii());
+    }
 
     proptest! {
         #[test]

@@ -11,7 +11,7 @@ mod edits;
 mod views;
 pub mod words;
 
-pub use draft::Draft;
+pub use draft::{Draft, without_blank_lines};
 pub use edits::{HeaderEdit, apply, edit_value};
 pub use views::{FromDefect, ids, receipt_request, receipt_requests};
 
