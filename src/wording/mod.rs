@@ -7,6 +7,7 @@ pub mod edits;
 pub mod information;
 pub mod notices;
 pub mod petition;
+pub mod reasons;
 pub mod replies;
 pub mod returned;
 

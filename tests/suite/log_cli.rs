@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use charter_milter::charter::Period;
 use charter_milter::decision_log::pseudonym::{KeyPeriod, Pseudonymizer};
@@ -14,6 +14,7 @@ use charter_milter::decision_log::{Journal, Options, Reference, Role};
 use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::log_attacks::Forger;
 use crate::log_journal::{at, keeper};
 
 /// A log in a directory, and what is worth remembering of it.
@@ -200,6 +201,28 @@ fn an_auditor_verifies_an_export_with_the_key_on_paper() {
     ran(&log(&copied.join("nothing"), &["verify"]), 2);
 }
 
+/// On a terminal (which script(1) makes) a bar shows how far it is, and is gone at the end; elsewhere there is none.
+#[test]
+fn verify_shows_its_progress_on_a_terminal_alone() {
+    let mut forger = Forger::new();
+    for _ in 0..5000 {
+        forger.decide("accept");
+    }
+    forger.checkpoint(0, 0);
+    let dir = forger.dir();
+    let output = log(dir.path(), &["verify"]);
+    let (out, err) = ran(&output, 0);
+    assert!(out.starts_with("CONSISTENT") && err.is_empty(), "{out} {err}");
+    let program = env!("CARGO_BIN_EXE_charter-milter");
+    let command = format!("exec {program} log verify --dir {}", dir.path().display());
+    let output = Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
+    let (shown, _) = ran(&output, 0);
+    let (bar, verdict) = shown.split_once("CONSISTENT").unwrap();
+    assert!(bar.contains('░') && bar.contains(" % of ") && bar.contains(" left"), "{bar:?}");
+    assert!(bar.ends_with("\u{1b}[2K"), "the line is wiped: {bar:?}");
+    assert!(!verdict.contains(" % of "));
+}
+
 #[test]
 fn a_candidate_proves_what_happened_to_a_message() {
     let life = two_weeks();
@@ -314,10 +337,61 @@ fn the_report_counts_senders_alike_and_keeps_silent_where_it_must() {
     assert_eq!(out.lines().count(), 1 + 2 + 1, "{out}");
     let (out, _) = ran(&log(life.dir.path(), &["report", "--language", "fr"]), 0);
     assert!(out.contains("Égalité de traitement") && out.contains("arrêt expéditeur"), "{out}");
+    assert!(out.contains("6  Le message est trop volumineux. (too-large)  cnrs:III.a"), "{out}");
     let (out, _) = ran(&log(life.dir.path(), &["report", "--language", "en"]), 0);
     assert!(out.contains("Equality of treatment") && out.contains("stop sender"), "{out}");
+    assert!(out.contains("6  The message is too large. (too-large)  cnrs:III.a"), "{out}");
     let (out, _) = ran(&log(life.dir.path(), &["report", "--language", "en", "--format", "html"]), 0);
     assert!(out.contains("<html lang=\"en\">") && !out.contains("Égalité"), "{out}");
+    assert!(out.contains("The message is too large. <code>too-large</code>"), "{out}");
+}
+
+/// drancy:III.3.d: where statistics are forbidden, no report in any format tells one sender from another.
+#[test]
+fn a_charter_without_statistics_names_no_sender_in_any_format() {
+    let life = two_weeks();
+    let keys = Pseudonymizer::open(life.dir.path()).unwrap();
+    let sender = keys.pseudonym(&period(), "syndicat@ville.example").unwrap();
+    let now = at("2026-06-21T23:10:00Z");
+    let journal = keeper(life.dir.path(), now);
+    let release = ReleaseRecord {
+        charter: "drancy".into(),
+        list: "agents@ville.example".into(),
+        sender: Some(sender.clone()),
+        arrived: now,
+        window_opens: Some(now),
+        rank: Some(1),
+        reason: "window".into(),
+        ..ReleaseRecord::default()
+    };
+    append(&journal, now, release.clone());
+    append(&journal, now, ReleaseRecord { window_opens: None, rank: None, ..release });
+    let stop = StopRecord {
+        action: "breaker".into(),
+        target: "sender".into(),
+        sender: Some(sender.clone()),
+        reason: "flood".into(),
+        ..StopRecord::default()
+    };
+    append(&journal, now, StopRecord { charter: Some("drancy".into()), ..stop.clone() });
+    append(&journal, now, stop);
+    journal.checkpoint_blocking(now).unwrap();
+    drop(journal);
+    assert!(ran(&log(life.dir.path(), &["show", "--json"]), 0).0.contains(&sender), "the records themselves name it");
+    for format in ["text", "json", "csv", "html"] {
+        let (out, _) = ran(&log(life.dir.path(), &["report", "--format", format]), 0);
+        assert!(out.contains("drancy") && !out.contains(&sender), "{format}: {out}");
+        let line = if format == "csv" { "drancy,,,14,14," } else { "" };
+        assert!(out.contains(line), "{out}");
+    }
+    let (out, _) = ran(&log(life.dir.path(), &["report", "--format", "json", "--charter", "drancy"]), 0);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let drancy = &report["charters"][0];
+    assert_eq!((&drancy["statistics"], &drancy["senders"]), (&false.into(), &serde_json::json!([])));
+    assert_eq!(drancy["nights"][0]["releases"][0]["sender"], serde_json::Value::Null);
+    assert_eq!(report["stops"][0]["whom"], serde_json::Value::Null);
+    let (out, _) = ran(&log(life.dir.path(), &["report"]), 0);
+    assert!(out.contains("Trop de messages en trop peu de temps : le disjoncteur s'est ouvert. (flood)"), "{out}");
 }
 
 #[test]
@@ -466,6 +540,7 @@ fn the_html_report_opens_in_a_browser_without_a_word_or_a_request() {
         assert!(!own_names.contains(forbidden), "the page has {forbidden}");
     }
     assert!(html.contains("<html lang=\"fr\">"));
+    assert!(html.contains("3&nbsp;× Le message est trop volumineux. <code>too-large</code>"));
     assert_eq!(html.matches("<svg ").count(), 3, "two plots under one charter, one under the other");
     let browser = Browser::start();
     let (dom, complaints, asked) = browser.open(&page);

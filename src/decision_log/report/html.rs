@@ -6,7 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
 
 use super::data::{CharterReport, Report};
-use super::words::{Words, term};
+use super::words::{Words, reason, term};
 use super::{plots, text};
 
 /// The page. Figures are drawn for the eye; each has its numbers in a table beside it.
@@ -25,6 +25,7 @@ pub fn html(report: &Report, words: &Words) -> Result<String, minijinja::Error> 
     environment.add_filter("local", move |time: String| local(&time, &zone));
     let language = words.lang;
     environment.add_filter("term", move |name: String| term(language, &name).to_owned());
+    environment.add_filter("reason", move |code: String| reason(language, &code).unwrap_or_default());
     environment.add_filter("fixed1", |number: f64| format!("{number:.1}"));
     environment.add_template("page.html", PAGE)?;
     let figures: Vec<_> = report.charters.iter().map(|charter| figures(charter, words)).collect();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::data::{CharterReport, Report, Spread, Verdicts};
-use super::words::{Words, term};
+use super::words::{Words, reason, term};
 
 /// The report as text.
 #[must_use]
@@ -26,14 +26,9 @@ pub fn text(report: &Report, words: &Words) -> String {
     let _ = writeln!(out, "\n{}", words.stops);
     for stop in &report.stops {
         let whom = stop.whom.as_deref().unwrap_or("-");
-        let _ = writeln!(
-            out,
-            "  {}  {} {} {whom}  {}",
-            stop.at,
-            term(words.lang, &stop.action),
-            term(words.lang, &stop.target),
-            stop.reason
-        );
+        let why = if stop.action == "breaker" { why(words.lang, &stop.reason) } else { stop.reason.clone() };
+        let (action, target) = (term(words.lang, &stop.action), term(words.lang, &stop.target));
+        let _ = writeln!(out, "  {}  {action} {target} {whom}  {why}", stop.at);
     }
     let _ = writeln!(out, "\n{}", words.configurations);
     for config in &report.configurations {
@@ -60,7 +55,7 @@ fn one_charter(out: &mut String, charter: &CharterReport, words: &Words) {
     let _ = writeln!(out, "\n{} {}", words.charter, charter.charter);
     let _ = writeln!(out, "  {}", verdicts(charter.verdicts, words));
     for reason in &charter.reasons {
-        let _ = writeln!(out, "    {:>8}  {} {}", reason.count, reason.reason, reason.clause);
+        let _ = writeln!(out, "    {:>8}  {}  {}", reason.count, why(words.lang, &reason.reason), reason.clause);
     }
     let _ = writeln!(out, "  {}", words.equality);
     if !charter.statistics {
@@ -83,6 +78,11 @@ fn one_charter(out: &mut String, charter: &CharterReport, words: &Words) {
         let last = night.releases.last().map(|release| release.at.to_string()).unwrap_or_default();
         let _ = writeln!(out, "    {}  {} {}  {first} – {last}", night.opens, words.released, night.releases.len());
     }
+}
+
+/// A reason in words, and its code.
+fn why(lang: &str, code: &str) -> String {
+    reason(lang, code).map_or_else(|| code.to_owned(), |words| format!("{words} ({code})"))
 }
 
 fn verdicts(v: Verdicts, words: &Words) -> String {

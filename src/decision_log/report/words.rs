@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::wording::Language;
+use crate::wording::reasons::meaning;
 
 macro_rules! words {
     ($($(#[doc = $doc:literal])* $name:ident: $french:literal, $english:literal;)+) => {
@@ -107,6 +108,12 @@ const TERMS: [(&str, &str); 13] = [
 pub(super) fn term<'n>(lang: &str, name: &'n str) -> &'n str {
     let known = TERMS.iter().find(|(english, _)| lang == FRENCH.lang && *english == name);
     known.map_or(name, |(_, french)| french)
+}
+
+/// What a reason code means, in the language of the page; `None` when this program does not know it.
+pub(super) fn reason(lang: &str, code: &str) -> Option<&'static str> {
+    let language = if lang == FRENCH.lang { Language::French } else { Language::English };
+    code.parse().ok().map(|reason| meaning(language, reason))
 }
 
 /// The words of a language.
