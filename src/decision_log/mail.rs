@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use mail_parser::MessageParser;
+
 use super::notary::Published;
 
 /// Who gets checkpoints, and how.
@@ -66,9 +68,18 @@ impl AuditorMail {
     }
 }
 
-/// The note inside a saved message or file: auditors save mails with header fields, quoting and line ends of all kinds.
+/// The note inside a saved message or file: auditors save mails with header fields and line ends of all kinds, and mail servers
+/// on the way write the text in quoted-printable or base64.
 #[must_use]
-pub fn find_note(text: &str) -> Option<String> {
+pub fn find_note(octets: &[u8]) -> Option<String> {
+    let as_it_is = std::str::from_utf8(octets).ok().and_then(find_in_text);
+    as_it_is.or_else(|| {
+        let mail = MessageParser::default().parse(octets)?;
+        (0..mail.text_body_count()).find_map(|part| find_in_text(&mail.body_text(part)?))
+    })
+}
+
+fn find_in_text(text: &str) -> Option<String> {
     let text = text.replace("\r\n", "\n");
     let signature = text.find("\n\n— ")?;
     let end = signature + 2;
@@ -99,10 +110,29 @@ mod tests {
     #[test]
     fn the_note_is_found_again_in_the_saved_mail() {
         let message = mail("/bin/true").message(&published());
-        assert_eq!(find_note(&message), Some(published().note));
-        assert_eq!(find_note(&message.replace('\n', "\r\n")), Some(published().note));
-        assert_eq!(find_note(&published().note), Some(published().note));
-        assert_eq!(find_note("nothing of the kind"), None);
+        assert_eq!(find_note(message.as_bytes()), Some(published().note));
+        assert_eq!(find_note(message.replace('\n', "\r\n").as_bytes()), Some(published().note));
+        assert_eq!(find_note(published().note.as_bytes()), Some(published().note));
+        assert_eq!(find_note(b"nothing of the kind"), None);
+    }
+
+    #[test]
+    fn the_note_is_found_however_the_mail_was_encoded_on_its_way() {
+        let message = mail("/bin/true").message(&published());
+        let (head, note) = message.split_once("\n\n").unwrap();
+        let quoted = note.replace('=', "=3D").replace('—', "=E2=80=94").replace("AAAAAAAA", "AAAA=\nAAAA");
+        let base64 = data_encoding::BASE64_MIME.encode(note.replace('\n', "\r\n").as_bytes());
+        for (encoding, body) in [("quoted-printable", quoted), ("base64", base64)] {
+            let message = format!("{}\n\n{body}", head.replace("8bit", encoding));
+            assert_eq!(find_note(message.as_bytes()), Some(published().note), "{encoding}");
+            // Some programs put a second text beside it, and a field in Latin-1 is nothing that stops us.
+            let beside = format!(
+                "X-Name: Jos\u{e9}\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
+                 forwarded\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: {encoding}\n\n{body}\n--b--\n"
+            );
+            let latin1: Vec<u8> = beside.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+            assert_eq!(find_note(&latin1), Some(published().note), "{encoding}, beside another text");
+        }
     }
 
     #[test]

@@ -541,6 +541,28 @@ fn a_kept_checkpoint_of_no_key_of_this_log_is_an_alarm() {
 }
 
 #[test]
+fn every_attack_of_the_documented_table_is_played() {
+    let page = include_str!("../../docs/log-format.md");
+    let table = page
+        .split("## What attacks a verifier must detect")
+        .nth(1)
+        .and_then(|rest| rest.split("\n## ").next())
+        .unwrap();
+    let sources = [include_str!("log_attacks.rs"), include_str!("log_cli.rs"), include_str!("log_journal.rs")].concat();
+    let (mut rows, mut tests) = (0, 0);
+    for row in table.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
+        rows += 1;
+        for name in
+            row.split('`').skip(1).step_by(2).filter(|name| Path::new(name).extension().is_none_or(|e| e != "rs"))
+        {
+            assert!(sources.contains(&format!("#[test]\nfn {name}() {{")), "{name} is no test");
+            tests += 1;
+        }
+    }
+    assert!(rows > 20 && tests > 22, "{rows} rows, {tests} tests");
+}
+
+#[test]
 fn the_fault_is_named_with_its_exact_place() {
     let forger = Forger::honest();
     let mut lines = forger.lines.clone();

@@ -385,6 +385,43 @@ fn system_calls_may_fail_under_a_daemon() {
     }
 }
 
+/// Killed at uses of each system call by which files change, from the first one on: what it acknowledged before stands.
+#[test]
+fn a_daemon_killed_at_any_system_call_loses_nothing_it_acknowledged() {
+    assert!(strace_works(), "strace cannot inject faults here: run tests/install-packages tools, and allow ptrace");
+    let mut kills = 0;
+    for (call, step) in [
+        ("write", 211),
+        ("fdatasync", 47),
+        ("fsync", 5),
+        ("rename", 3),
+        ("openat", 61),
+        ("unlink", 1),
+        ("fchmod", 1),
+        ("close", 61),
+    ] {
+        for when in (1..).step_by(step) {
+            let dir = tempfile::tempdir().unwrap();
+            let under = ["strace", "-f", "-qq", "-o", "/dev/null", "-e"].map(str::to_owned);
+            let inject = [
+                format!("trace={call}"),
+                "-e".into(),
+                format!("inject={call}:signal=SIGKILL:when={when}"),
+                "--".into(),
+            ];
+            // Two days and a half, in eight sessions: keys and segments change.
+            let mut child = child(dir.path(), 0, 150, &[under.as_slice(), &inject].concat());
+            let acknowledged = acknowledged(&mut child, |_| ());
+            if child.wait().unwrap().success() || when > 7 * step {
+                break;
+            }
+            kills += 1;
+            all_is_well_later(dir.path(), &acknowledged, &format!("{call} killed at {when}"));
+        }
+    }
+    assert!(kills > 30, "{kills} kills");
+}
+
 /// As [`all_is_well`], long after the child's own clock.
 fn all_is_well_later(dir: &Path, acknowledged: &[Reference], why: &str) {
     let now = at("2036-06-12T02:00:00Z");

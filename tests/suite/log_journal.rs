@@ -8,6 +8,7 @@ use charter_milter::decision_log::journal::{Journal, JournalError, Options, Role
 use charter_milter::decision_log::line::{LINE_BYTES_MAX, Line, Reference};
 use charter_milter::decision_log::record::{CheckpointReason, Event, Kind, OperatorRecord, Record};
 use charter_milter::decision_log::tail::Damage;
+use charter_milter::decision_log::verify::{Anchors, FaultKind, verify};
 use jiff::{SignedDuration, Timestamp};
 
 pub const ORIGIN: &str = "gateway.example/charter";
@@ -221,12 +222,7 @@ fn a_record_behind_its_time_is_told_apart_by_a_record_of_the_clock() {
     drop((journal, command));
     let journal = keeper(dir.path(), back - SignedDuration::from_secs(1));
     journal.checkpoint_blocking(back - SignedDuration::from_secs(2)).unwrap();
-    let verified = charter_milter::decision_log::verify::verify(
-        dir.path(),
-        &charter_milter::decision_log::verify::Anchors::default(),
-        |_| (),
-    );
-    assert!(verified.unwrap().clock_jumps >= 3);
+    assert!(verify(dir.path(), &Anchors::default(), |_| ()).unwrap().clock_jumps >= 3);
 }
 
 fn damage(dir: &Path) -> Damage {
@@ -294,6 +290,64 @@ fn nothing_is_joined_to_half_a_line() {
     assert!(matches!(damage(dir.path()), Damage::Rewritten { .. }));
 }
 
+/// Every file below a directory.
+fn files(dir: &Path) -> Vec<std::path::PathBuf> {
+    let (mut files, mut places) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(place) = places.pop() {
+        for entry in std::fs::read_dir(place).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { places.push(path) } else { files.push(path) }
+        }
+    }
+    files
+}
+
+#[test]
+fn the_private_half_of_yesterdays_key_is_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = keeper(dir.path(), noon());
+    let holding = |secret: &str| {
+        files(dir.path()).iter().filter(|path| std::fs::read_to_string(path).unwrap().contains(secret)).count()
+    };
+    let mut secrets = Vec::new();
+    for day in 1..4 {
+        let key = std::fs::read_to_string(dir.path().join("private/signing.key")).unwrap();
+        secrets.push(key.trim().rsplit('+').next().unwrap().to_owned());
+        assert_eq!(holding(secrets.last().unwrap()), 1);
+        journal.tick_blocking(noon() + SignedDuration::from_hours(24 * day), &[]).unwrap();
+        for secret in &secrets {
+            assert_eq!(holding(secret), 0, "a key that signs no more");
+        }
+    }
+}
+
+/// Whoever puts back an older copy of everything, keys and all, gets a daemon that goes on from there, since it cannot know. The
+/// auditors do: the checkpoint they keep is of records that are no longer there, or of others.
+#[test]
+fn an_older_copy_in_the_place_of_the_log_is_told_by_a_kept_checkpoint() {
+    let (dir, old) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let copy = |from: &Path, to: &Path| {
+        std::fs::remove_dir_all(to).unwrap();
+        assert!(std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    };
+    keeper(dir.path(), noon()).append_blocking(&operator(noon(), "work")).unwrap();
+    copy(dir.path(), old.path());
+    let later = noon() + SignedDuration::from_mins(10);
+    let journal = keeper(dir.path(), later);
+    journal.append_blocking(&operator(later, "unwelcome")).unwrap();
+    let kept = vec![journal.checkpoint_blocking(later).unwrap().note];
+    drop(journal);
+    copy(old.path(), dir.path());
+    let anchors = Anchors { kept, ..Anchors::default() };
+    let fault = || verify(dir.path(), &anchors, |_| ()).unwrap_err().what;
+    assert!(matches!(fault(), FaultKind::Shortened { .. }), "{:?}", fault());
+    let journal = keeper(dir.path(), later);
+    for _ in 0..9 {
+        journal.append_blocking(&operator(later, "welcome")).unwrap();
+    }
+    assert!(matches!(fault(), FaultKind::TwoHistories { .. }), "{:?}", fault());
+}
+
 #[test]
 fn one_daemon_keeps_a_log() {
     let dir = tempfile::tempdir().unwrap();
@@ -312,11 +366,5 @@ fn days_on_which_nothing_happens_verify_too() {
     for day in 1..5 {
         journal.tick_blocking(noon() + SignedDuration::from_hours(24 * day), &[]).unwrap();
     }
-    let verified = charter_milter::decision_log::verify::verify(
-        dir.path(),
-        &charter_milter::decision_log::verify::Anchors::default(),
-        |_| (),
-    )
-    .unwrap();
-    assert_eq!(verified.keys, 5);
+    assert_eq!(verify(dir.path(), &Anchors::default(), |_| ()).unwrap().keys, 5);
 }

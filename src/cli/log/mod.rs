@@ -12,7 +12,7 @@ mod report;
 mod show;
 mod verify;
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -236,8 +236,10 @@ impl Quoted {
 
 /// A checkpoint, in a file by itself or in a saved mail.
 fn read_note(path: &Path) -> Result<String, Problem> {
-    let text = read_small(path, SMALL_FILE_BYTES_MAX).map_err(Problem::at(path))?;
-    find_note(&text).ok_or_else(|| Problem(format!("{}: no checkpoint in it", path.display())))
+    let mut octets = Vec::new();
+    let file = std::fs::File::open(path).map_err(Problem::at(path))?;
+    file.take(SMALL_FILE_BYTES_MAX).read_to_end(&mut octets).map_err(Problem::at(path))?;
+    find_note(&octets).ok_or_else(|| Problem(format!("{}: no checkpoint in it", path.display())))
 }
 
 /// The keys of the auditors who countersign, one a line; none when the file is not there.

@@ -1,13 +1,13 @@
 //! `log show` and `log person`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
 use super::{Exit, Place, Problem, Quoted, say};
 use crate::decision_log::Reference;
-use crate::decision_log::line::{Line, RecordLine};
+use crate::decision_log::line::{Line, LineError, RecordLine};
 use crate::decision_log::pseudonym::Pseudonymizer;
 use crate::decision_log::reader::{ReadError, Segments};
 use crate::decision_log::record::{Event, Kind};
@@ -180,13 +180,20 @@ pub(super) fn person(place: &Place, args: &PersonArgs) -> Result<Exit, Problem> 
     for period in keys.periods().map_err(Problem::new)? {
         names.push(keys.pseudonym(&period, &address).map_err(Problem::new)?);
     }
+    // What became of a message names its sender by the first of the sender's addresses, and the decision by its place.
+    let mut decisions = BTreeSet::new();
     let mut found = false;
     let segments = Segments::open(layout.root()).map_err(Problem::new)?;
     segments
-        .for_each(|_, line, bytes| {
+        .for_each(|place, line, bytes| {
             let Line::Record(record) = line else { return Ok(()) };
             // Pseudonyms are random text of their own; they stand in a body as JSON strings and nowhere else.
-            if names.iter().any(|name| record.body.contains(&format!("\"{name}\""))) {
+            let concerned = names.iter().any(|name| record.body.contains(&format!("\"{name}\"")));
+            let bad = |error| ReadError::Line(place, error);
+            if concerned && record.kind == Kind::Decision {
+                decisions.insert(record.index);
+            }
+            if concerned || decision_of(record).map_err(bad)?.is_some_and(|index| decisions.contains(&index)) {
                 found = true;
                 say(&raw(bytes)).map_err(|error| ReadError::Work(error.to_string()))?;
             }
@@ -194,6 +201,20 @@ pub(super) fn person(place: &Place, args: &PersonArgs) -> Result<Exit, Problem> 
         })
         .map_err(Problem::new)?;
     Ok(if found { Exit::Fine } else { Exit::Found })
+}
+
+/// The decision that a record is about, when it says what became of a message that was held.
+fn decision_of(record: &RecordLine<'_>) -> Result<Option<u64>, LineError> {
+    match record.kind {
+        Kind::SeenInQueue | Kind::Release | Kind::Gone | Kind::Cancel => Ok(match record.event()? {
+            Event::SeenInQueue(seen) => seen.decision,
+            Event::Release(release) => release.decision,
+            Event::Gone(gone) => gone.decision,
+            Event::Cancel(cancel) => cancel.decision,
+            _ => None,
+        }),
+        _ => Ok(None),
+    }
 }
 
 /// The address in the spelling under which it was given its pseudonym.

@@ -59,7 +59,7 @@ fn read(text: &str) {
     let _ = Checkpoint::parse(text);
     let _ = Cosigner::parse(text);
     let _ = merge_signatures(text, &HONEST.note);
-    if let Some(note) = find_note(text) {
+    if let Some(note) = find_note(text.as_bytes()) {
         let _ = Checkpoint::parse(&note);
     }
     let Ok(proof) = Proof::parse(text) else { return };

@@ -7,9 +7,10 @@ use std::path::Path;
 use charter_milter::decision_log::record::Kind;
 
 use super::hold;
-use super::world::{NOON, World, from_a, from_b};
+use super::world::{NOON, World, from_a, from_b, is_later};
 use crate::log_verifier::second_opinion;
 use crate::mta::gateway::{Gateway, Setup};
+use crate::mta::letter::Letter;
 use crate::mta::postfix::{Options, Postfix};
 use crate::mta::sink::Sink;
 use crate::mta::wait_for;
@@ -156,6 +157,50 @@ fn the_program_writes_every_kind_of_record() {
     let (holds, said) = second_opinion(&key, &world.gateway.state().join("log"));
     assert!(holds, "{said}");
     std::fs::remove_dir_all(&scratch).unwrap();
+}
+
+/// What the daemon says when mail to protected lists has to wait: in its log, and to whoever watches its figures.
+fn alarmed(gateway: &Gateway) -> bool {
+    gateway.daemon_log().contains("mail to protected lists is deferred (451) until this is mended")
+}
+
+/// Protected mail until it is put off; all other mail goes its way.
+fn put_off_with_an_alarm(world: &World) {
+    wait_for("451", || is_later(&world.postfix.send(&from_a("libre@listes.example"))).then_some(()));
+    assert!(alarmed(&world.gateway), "{}", world.gateway.daemon_log());
+    world.delivered(&Letter::new("a@ailleurs.example", &["b@voisin.example"]));
+}
+
+#[test]
+fn a_bad_line_or_a_missing_record_means_later_and_an_alarm() {
+    for damage in ["a bad line", "a missing record"] {
+        let world = World::start(&Setup::new(&super::world::charter()).clock(NOON));
+        world.delivered(&from_a("libre@listes.example"));
+        assert!(!alarmed(&world.gateway));
+        let segment = world.gateway.state().join("log/segments/000000000000_2018-06-20.jsonl");
+        let text = std::fs::read_to_string(&segment).unwrap();
+        let (lines, last) = text.trim_end().rsplit_once('\n').unwrap();
+        let text = if damage == "a bad line" { format!("{lines}\n{last}\nno record\n") } else { format!("{lines}\n") };
+        std::fs::write(&segment, text).unwrap();
+        put_off_with_an_alarm(&world);
+    }
+}
+
+#[test]
+fn a_failed_fdatasync_means_later_and_an_alarm_until_the_daemon_is_started_again() {
+    // The first few make the log; of those that follow, for messages, one fails and no other.
+    let inject = "inject=fdatasync:error=EIO:when=40";
+    let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", inject, "--"];
+    let mut world = World::start(&Setup::new(&super::world::charter()).clock(NOON).through(&strace));
+    let letter = from_a("libre@listes.example");
+    world.delivered(&letter);
+    assert!(!alarmed(&world.gateway));
+    put_off_with_an_alarm(&world);
+    assert!(is_later(&world.postfix.send(&from_a("libre@listes.example"))), "not tried again");
+    world.gateway.kill();
+    world.gateway.launch();
+    world.delivered(&from_a("libre@listes.example"));
+    fine(&world.gateway, &["log", "verify", "--key", &first_key(&world.gateway)]);
 }
 
 fn kinds(gateway: &Gateway) -> Vec<String> {

@@ -259,11 +259,11 @@ impl Gateway {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// Kills the daemon as a power cut would.
+    /// Kills the daemon as a power cut would, with what it was started through.
     pub fn kill(&mut self) {
-        let process = self.process.as_mut().unwrap();
-        let _ = process.kill();
-        let _ = process.wait();
+        let group = rustix::process::Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let _ = self.process.as_mut().unwrap().wait();
     }
 
     /// Asks the daemon to stop and waits for it.
