@@ -5,8 +5,8 @@
 //! the place of the message; both are there only while it is made, which no more messages do at a time than there are
 //! processors.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What every message takes at least: its header, its tree, its edits.
 const MESSAGE_BYTES_MIN: usize = 64 * 1024;
@@ -14,10 +14,29 @@ const MESSAGE_BYTES_MIN: usize = 64 * 1024;
 /// By how much a message grows at a time, so that not every packet touches the shared counter.
 const STEP_BYTES: usize = 256 * 1024;
 
+/// Room for large messages is kept for the next: the system takes longer to hand out fresh memory than we take to fill it.
+/// Smaller room is not worth it.
+const SPARE_BYTES_MIN: usize = 256 * 1024;
+
+/// What is kept at most, for messages to come; it counts in the budget, and goes when the budget needs it.
+const SPARE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Room is not spent on a message that would leave more of it empty than this part.
+const SPARE_USED_MIN_DIVISOR: usize = 4;
+
 /// The budget shared by all connections.
 #[derive(Debug, Clone)]
 pub struct Budget {
     free: Arc<AtomicUsize>,
+    spare: Arc<Mutex<Vec<Spare>>>,
+}
+
+/// The room of a message that is gone.
+#[derive(Debug)]
+struct Spare {
+    buffer: Vec<u8>,
+    /// Its place in the budget.
+    permit: Permit,
 }
 
 /// One message's share; given back when it is dropped.
@@ -31,15 +50,63 @@ impl Budget {
     /// A budget of so many octets.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self { free: Arc::new(AtomicUsize::new(bytes)) }
+        Self { free: Arc::new(AtomicUsize::new(bytes)), spare: Arc::default() }
     }
 
-    /// Takes the share of a message that declares this size (0: it declares none). `None` when too little is left.
+    /// Makes room for a message of this size (0: it declares none), and its share. `None` when too little is left.
     #[must_use]
-    pub fn take(&self, declared_bytes: u64) -> Option<Permit> {
+    pub fn open(&self, declared_bytes: u64) -> Option<(Vec<u8>, Permit)> {
+        let declared = usize::try_from(declared_bytes).unwrap_or(usize::MAX);
+        // What the mail server adds fits too, so that the copy never moves.
+        let wanted = (declared / 64).saturating_mul(65);
+        if let Some(Spare { buffer, permit }) = self.take_spare(wanted) {
+            return Some((buffer, permit));
+        }
+        let permit = self.take(declared)?;
+        let mut buffer = Vec::new();
+        buffer.reserve_exact(wanted);
+        Some((buffer, permit))
+    }
+
+    /// Takes back the room of a message of which only an edited copy of `copy_bytes` is still needed; returns the share of
+    /// that copy.
+    #[must_use]
+    pub fn recycle(&self, mut buffer: Vec<u8>, mut permit: Permit, copy_bytes: usize) -> Permit {
+        let room = buffer.capacity();
+        if room < SPARE_BYTES_MIN || !permit.grow_to(room) {
+            return permit;
+        }
+        let Some(share) = self.take_now(copy_bytes) else { return permit };
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.iter().map(|spare| spare.buffer.capacity()).sum::<usize>().saturating_add(room) > SPARE_BYTES_MAX {
+            return permit;
+        }
+        buffer.clear();
+        spare.push(Spare { buffer, permit });
+        share
+    }
+
+    /// The smallest spare room for a message of this size.
+    fn take_spare(&self, bytes: usize) -> Option<Spare> {
+        let fits = |room: usize| room >= bytes && room / SPARE_USED_MIN_DIVISOR <= bytes;
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let rooms = spare.iter().map(|spare| spare.buffer.capacity()).enumerate();
+        let (place, _) = rooms.filter(|(_, room)| fits(*room)).min_by_key(|(_, room)| *room)?;
+        Some(spare.swap_remove(place))
+    }
+
+    /// A share of the budget, if need be of what is kept spare.
+    fn take(&self, bytes: usize) -> Option<Permit> {
+        self.take_now(bytes).or_else(|| {
+            let spare = std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner));
+            drop(spare);
+            self.take_now(bytes)
+        })
+    }
+
+    fn take_now(&self, bytes: usize) -> Option<Permit> {
         let mut permit = Permit { free: Arc::clone(&self.free), taken: 0 };
-        let bytes = usize::try_from(declared_bytes).unwrap_or(usize::MAX).max(MESSAGE_BYTES_MIN);
-        permit.take(bytes).then_some(permit)
+        permit.take(bytes.max(MESSAGE_BYTES_MIN)).then_some(permit)
     }
 }
 
@@ -72,21 +139,56 @@ mod tests {
     #[test]
     fn what_is_taken_comes_back() {
         let budget = Budget::new(MESSAGE_BYTES_MIN * 2 + 10);
-        let first = budget.take(0).unwrap();
-        let mut second = budget.take(1).unwrap();
-        assert!(budget.take(0).is_none());
+        let first = budget.open(0).unwrap();
+        let (_, mut second) = budget.open(1).unwrap();
+        assert!(budget.open(0).is_none());
         assert!(second.grow_to(MESSAGE_BYTES_MIN + 10));
         assert!(!second.grow_to(MESSAGE_BYTES_MIN + 11));
         drop(first);
         assert!(second.grow_to(MESSAGE_BYTES_MIN + 11));
         drop(second);
-        assert!(budget.take(MESSAGE_BYTES_MIN as u64 * 2 + 10).is_some());
+        assert!(budget.open(MESSAGE_BYTES_MIN as u64 * 2 + 10).is_some());
     }
 
     #[test]
     fn a_lie_about_the_size_takes_nothing() {
         let budget = Budget::new(MESSAGE_BYTES_MIN);
-        assert!(budget.take(u64::MAX).is_none());
-        assert!(budget.take(0).is_some());
+        assert!(budget.open(u64::MAX).is_none());
+        assert!(budget.open(0).is_some());
+    }
+
+    #[test]
+    fn the_room_of_a_large_message_is_there_for_the_next() {
+        let budget = Budget::new(64 << 20);
+        let (mut buffer, permit) = budget.open(6 << 20).unwrap();
+        buffer.extend_from_slice(b"said in confidence");
+        let room = buffer.as_ptr();
+        let share = budget.recycle(buffer, permit, 0);
+        let (small, _permit) = budget.open(1 << 20).unwrap();
+        assert_ne!(small.as_ptr(), room, "too much of it would be empty");
+        let (next, _permit) = budget.open(5 << 20).unwrap();
+        assert_eq!((next.as_ptr(), next.len()), (room, 0));
+        drop(share);
+    }
+
+    #[test]
+    fn what_is_spare_counts_and_makes_way() {
+        let budget = Budget::new(10 << 20);
+        let (buffer, permit) = budget.open(8 << 20).unwrap();
+        let share = budget.recycle(buffer, permit, 0);
+        assert!(budget.free.load(Ordering::Acquire) < 2 << 20, "kept, so taken");
+        assert!(budget.open(9 << 20).is_some(), "and given up where it is needed");
+        drop(share);
+        assert_eq!(budget.free.load(Ordering::Acquire), 10 << 20);
+    }
+
+    #[test]
+    fn little_is_kept_spare() {
+        let budget = Budget::new(1 << 30);
+        let open = (0..8).map(|_| budget.open(6 << 20).unwrap()).collect::<Vec<_>>();
+        let shares: Vec<_> = open.into_iter().map(|(buffer, permit)| budget.recycle(buffer, permit, 0)).collect();
+        let kept: usize = budget.spare.lock().unwrap().iter().map(|spare| spare.buffer.capacity()).sum();
+        assert!((24 << 20..=SPARE_BYTES_MAX).contains(&kept), "{kept}");
+        drop(shares);
     }
 }

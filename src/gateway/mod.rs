@@ -290,10 +290,7 @@ impl Gateway {
         let (gateway, for_faults) = (Arc::clone(self), (matter.clone(), envelope.clone()));
         let started = std::time::Instant::now();
         // A task of its own: a panic in it is an answer here, and not the silent end of the session.
-        let mut task = tokio::spawn(async move {
-            let ruled = gateway.rule(&matter, &envelope, raw, role).await;
-            Ruled { room: permit, ..ruled }
-        });
+        let mut task = tokio::spawn(async move { gateway.rule(&matter, &envelope, (raw, permit), role).await });
         let reason = match tokio::time::timeout(deadline, &mut task).await {
             Ok(Ok(ruled)) => {
                 metrics::histogram!(meters::DECISION_SECONDS).record(started.elapsed());
@@ -316,7 +313,13 @@ impl Gateway {
         Ruled::refuse(reply.unwrap_or_else(|_| replies::later(matter.language(), "").plain(envelope.smtputf8)))
     }
 
-    async fn rule(&self, matter: &Matter, envelope: &Envelope, raw: Vec<u8>, role: Role) -> Ruled {
+    async fn rule(
+        &self,
+        matter: &Matter,
+        envelope: &Envelope,
+        (raw, permit): (Vec<u8>, Option<Permit>),
+        role: Role,
+    ) -> Ruled {
         let mut deliberation = match deliberation::content(matter, envelope, &raw, self.sources()).await {
             Ok(deliberation) => deliberation,
             Err(trouble) => {
@@ -330,7 +333,8 @@ impl Gateway {
             opened.err().into_iter().for_each(|error| alarm(&error.into()));
         }
         // What goes on needs the edited copy only; ten large messages at once must not be kept twice.
-        drop(raw);
+        let copy_bytes = deliberation.edited.as_ref().and_then(|edited| edited.body.as_ref()).map_or(0, Vec::capacity);
+        let room = permit.map(|permit| self.budget.recycle(raw, permit, copy_bytes));
         let settlement = deliberation.reservation.take().map(|reservation| Settlement { reservation });
         let edits = deliberation.edited.as_ref().map(Edited::made).unwrap_or_default();
         let writing = Writing {
@@ -352,7 +356,7 @@ impl Gateway {
                 None => self.deliver(matter, envelope, deliberation, "", role),
             },
         };
-        Ruled { outcome, settlement, room: None }
+        Ruled { outcome, settlement, room }
     }
 
     /// Makes a decision durable: the log first, then the ledger for mail that is held.

@@ -136,15 +136,13 @@ impl Session {
             return Reaction::Refuse(reply);
         }
         let declared = incoming.envelope.declared_size_bytes.unwrap_or_default();
-        let Some(permit) = self.gateway.budget().take(declared) else {
+        let Some((room, permit)) = self.gateway.budget().open(declared) else {
             let reply =
                 self.gateway.refuse_for(&matter, &incoming.envelope, ReasonCode::OverBudget, Evidence::None).await;
             self.incoming = None;
             return Reaction::Refuse(reply);
         };
-        // Room for what the client declared and the mail server adds, so that the copy never moves.
-        incoming.raw.reserve_exact(bytes(declared) / 64 * 65);
-        incoming.permit = Some(permit);
+        (incoming.raw, incoming.permit) = (room, Some(permit));
         incoming.matter = Some(matter);
         Reaction::Continue
     }

@@ -26,12 +26,15 @@ pub fn parse(raw: &[u8], limits: &Limits) -> Tree {
         frames: Vec::new(),
         ambiguities: BTreeSet::new(),
         at: 0,
+        stray: Stray::at_start_of(raw),
+        checked: 0,
     };
-    scan.check_lines();
     scan.open_entity(Announced { delimiter: 0..0, at: 0, parent: None });
     scan.walk();
     scan.close_down_to(0, raw.len());
     scan.check_texts();
+    scan.check_lines(raw.len());
+    scan.name_stray_controls();
     let line_end = if memmem::find(raw, b"\r\n").is_none() && raw.contains(&b'\n') { "\n" } else { "\r\n" };
     Tree { parts: scan.parts, ambiguities: scan.ambiguities.into_iter().collect(), line_end }
 }
@@ -47,6 +50,20 @@ struct Scan<'a> {
     ambiguities: BTreeSet<Ambiguity>,
     /// The start of the first line that has not been looked at.
     at: usize,
+    stray: Stray,
+    /// Up to here the octets have been checked for stray controls.
+    checked: usize,
+}
+
+/// A body of megabytes is looked at in blocks of so many octets: what looks first brings them near for what looks next.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+/// CR and LF that do not stand together (RFC 5322 section 2.3), and NUL.
+#[derive(Default)]
+struct Stray {
+    cr: bool,
+    lf: bool,
+    nul: bool,
 }
 
 /// An open multipart.
@@ -84,10 +101,20 @@ impl Scan<'_> {
         self.raw.get(range).unwrap_or_default()
     }
 
-    /// CR and LF only together (RFC 5322 section 2.3), no NUL.
-    fn check_lines(&mut self) {
-        let (cr, lf, nul) = stray_controls(self.raw);
-        for (found, kind) in [(cr, AmbiguityKind::BareCr), (lf, AmbiguityKind::BareLf), (nul, AmbiguityKind::Nul)] {
+    /// Checks what has not been checked up to `end`.
+    fn check_lines(&mut self, end: usize) {
+        if end > self.checked {
+            // One octet more: each is judged with the next.
+            self.stray.look_at(self.raw.get(self.checked..(end + 1).min(self.raw.len())).unwrap_or_default());
+            self.checked = end;
+        }
+    }
+
+    fn name_stray_controls(&mut self) {
+        let Stray { cr, lf, nul } = self.stray;
+        let bare_cr = cr || self.raw.ends_with(b"\r");
+        for (found, kind) in [(bare_cr, AmbiguityKind::BareCr), (lf, AmbiguityKind::BareLf), (nul, AmbiguityKind::Nul)]
+        {
             if found {
                 self.note(PartId::ROOT, kind);
             }
@@ -124,12 +151,22 @@ impl Scan<'_> {
     }
 
     /// The start of the next line that begins with two dashes.
-    fn next_dashes(&self, finder: &memmem::Finder<'_>) -> Option<usize> {
-        let rest = self.raw.get(self.at..)?;
-        if rest.starts_with(b"--") {
+    fn next_dashes(&mut self, finder: &memmem::Finder<'_>) -> Option<usize> {
+        if self.raw.get(self.at..)?.starts_with(b"--") {
             return Some(self.at);
         }
-        finder.find(rest).map(|found| self.at + found + 1)
+        let mut from = self.at;
+        while from < self.raw.len() {
+            let end = (from + BLOCK_BYTES).min(self.raw.len());
+            self.check_lines(end);
+            // A line end in this block, its dashes perhaps in the next.
+            let block = self.raw.get(from..(end + finder.needle().len() - 1).min(self.raw.len()))?;
+            if let Some(found) = finder.find(block) {
+                return Some(from + found + 1);
+            }
+            from = end;
+        }
+        None
     }
 
     /// Where the line end before the line at `start` begins; it belongs to the boundary (RFC 2046 section 5.1.1).
@@ -392,21 +429,25 @@ impl Scan<'_> {
     }
 }
 
-/// Bare CR, bare LF, NUL. The first pass only asks whether there is any: without branches it becomes vector
-/// instructions, and is all that ordinary messages need.
-fn stray_controls(raw: &[u8]) -> (bool, bool, bool) {
-    let pairs = || raw.iter().zip(raw.get(1..).unwrap_or_default());
-    let (first, last) = (raw.first(), raw.last());
-    let (mut cr, mut lf, mut nul) = (last == Some(&b'\r'), first == Some(&b'\n'), first == Some(&0));
-    let odd = |byte: u8, next: u8| u8::from(byte == b'\r') ^ u8::from(next == b'\n') | u8::from(next == 0);
-    if pairs().fold(0, |any, (byte, next)| any | odd(*byte, *next)) != 0 {
-        for (byte, next) in pairs() {
-            cr |= *byte == b'\r' && *next != b'\n';
-            lf |= *byte != b'\r' && *next == b'\n';
-            nul |= *next == 0;
+impl Stray {
+    /// What the first octet alone says; each later one is judged with the one before it.
+    fn at_start_of(raw: &[u8]) -> Self {
+        Self { cr: false, lf: raw.first() == Some(&b'\n'), nul: raw.first() == Some(&0) }
+    }
+
+    /// Judges each octet but the first with the one before it. The first pass only asks whether there is anything: without
+    /// branches it becomes vector instructions, and is all that ordinary messages need.
+    fn look_at(&mut self, octets: &[u8]) {
+        let pairs = || octets.iter().zip(octets.get(1..).unwrap_or_default());
+        let odd = |byte: u8, next: u8| u8::from(byte == b'\r') ^ u8::from(next == b'\n') | u8::from(next == 0);
+        if pairs().fold(0, |any, (byte, next)| any | odd(*byte, *next)) != 0 {
+            for (byte, next) in pairs() {
+                self.cr |= *byte == b'\r' && *next != b'\n';
+                self.lf |= *byte != b'\r' && *next == b'\n';
+                self.nul |= *next == 0;
+            }
         }
     }
-    (cr, lf, nul)
 }
 
 fn base64_oddity(body: &[u8]) -> Option<AmbiguityKind> {

@@ -95,7 +95,7 @@ fn quotation(page: &Page, forwarded_subject: bool) -> Option<Start> {
         match from_line {
             Some((start, since)) if number <= since + 2 && matches(&OUTLOOK_SENT, line) => return quoted(start),
             _ if line.trim_start().starts_with(['d', 'D', 'f', 'F']) && matches(&OUTLOOK, line) => {
-                from_line = Some((at, number))
+                from_line = Some((at, number));
             }
             _ => {}
         }
