@@ -2,16 +2,23 @@
 //! of all phrases at once, so that few sentences are ever compared with a phrase.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::phrase::{Need, Translated};
 
-/// A phrase as it is looked for.
+/// No phrase that [`Needs::pattern`] takes compiles to more octets; see its test.
+const COMPILED_BYTES_MAX: usize = 64 << 20;
+/// A phrase with a longer pattern is too large.
+const PATTERN_BYTES_MAX: usize = 32 << 10;
+
+/// A phrase as it is looked for. Most are never met, so that each is compiled where a sentence first has all of its words.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
-    regex: Regex,
+    source: String,
+    compiled: OnceLock<Option<Regex>>,
     /// The needs of its words, the rarest first.
     needs: Vec<usize>,
 }
@@ -19,22 +26,28 @@ pub(super) struct Pattern {
 impl Pattern {
     /// Its first place in a sentence from here on, when the sentence has all of its words.
     pub(super) fn find_at<'t>(&self, sentence: &'t str, seen: &Seen, from: usize) -> Option<regex::Match<'t>> {
-        if self.is_possible(seen) { self.regex.find_at(sentence, from) } else { None }
+        self.regex(seen)?.find_at(sentence, from)
     }
 
     /// Its places in a sentence.
     pub(super) fn find_iter<'s>(&'s self, sentence: &'s str, seen: &Seen) -> impl Iterator<Item = regex::Match<'s>> {
-        self.is_possible(seen).then(|| self.regex.find_iter(sentence)).into_iter().flatten()
+        self.regex(seen).map(|regex| regex.find_iter(sentence)).into_iter().flatten()
     }
 
     /// Whether a sentence has it.
     pub(super) fn is_match(&self, sentence: &str, seen: &Seen) -> bool {
-        self.is_possible(seen) && self.regex.is_match(sentence)
+        self.regex(seen).is_some_and(|regex| regex.is_match(sentence))
     }
 
-    fn is_possible(&self, seen: &Seen) -> bool {
-        self.needs.iter().all(|need| seen.has(*need))
+    /// What finds it, if the sentence has all of its words.
+    fn regex(&self, seen: &Seen) -> Option<&Regex> {
+        let is_possible = self.needs.iter().all(|need| seen.has(*need));
+        is_possible.then(|| self.compiled.get_or_init(|| compile(&self.source)).as_ref()).flatten()
     }
+}
+
+fn compile(pattern: &str) -> Option<Regex> {
+    RegexBuilder::new(pattern).size_limit(COMPILED_BYTES_MAX).build().ok()
 }
 
 /// Which needs a sentence meets: one bit for each.
@@ -62,13 +75,17 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    /// A phrase with its pattern compiled; many phrases share a need.
-    pub(super) fn pattern(&mut self, regex: Regex, translated: Translated) -> Pattern {
+    /// A phrase to look for; many share a need. `None` when it is too large.
+    pub(super) fn pattern(&mut self, translated: Translated) -> Option<Pattern> {
+        if translated.pattern.len() > PATTERN_BYTES_MAX {
+            return None;
+        }
         let mut number = |need| {
             let next = self.numbers.len();
             *self.numbers.entry(need).or_insert(next)
         };
-        Pattern { regex, needs: translated.needs.into_iter().map(&mut number).collect() }
+        let needs = translated.needs.into_iter().map(&mut number).collect();
+        Some(Pattern { source: translated.pattern, compiled: OnceLock::new(), needs })
     }
 }
 
@@ -128,5 +145,39 @@ impl Index {
             }
         }
         candidates.sort_unstable();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::phrase::{Classes, translate};
+    use super::super::{Pack, pack::What};
+    use super::*;
+
+    #[test]
+    fn every_phrase_of_the_pack_compiles() {
+        let pack = Pack::embedded().unwrap();
+        let of_signals = pack.signals().iter().flat_map(|signal| {
+            let mail = if let What::Mail(patterns) = &signal.what { patterns.as_slice() } else { &[] };
+            let guards = signal.guards.iter().flat_map(|guard| guard.phrases.iter().chain(&guard.except));
+            mail.iter().chain(guards)
+        });
+        let phrases = (0..).map_while(|index| pack.phrase(index)).map(|phrase| &phrase.pattern);
+        let sources: Vec<&str> = of_signals.chain(phrases).map(|pattern| pattern.source.as_str()).collect();
+        assert!(sources.len() > 500, "{}", sources.len());
+        for source in sources {
+            assert!(compile(source).is_some(), "{source}");
+        }
+    }
+
+    #[test]
+    fn the_largest_phrase_that_is_taken_compiles_and_a_larger_one_is_not_taken() {
+        // Nothing compiles to more for each of its letters than the widest gap.
+        let of_size = |gaps: usize| translate(&format!("mot {}", "..24 ".repeat(gaps)), &Classes::new()).unwrap();
+        let gap = of_size(2).pattern.len() - of_size(1).pattern.len();
+        let fitting = (PATTERN_BYTES_MAX - of_size(0).pattern.len()) / gap;
+        assert!(Needs::default().pattern(of_size(fitting + 1)).is_none());
+        let largest = Needs::default().pattern(of_size(fitting)).unwrap();
+        assert!(compile(&largest.source).is_some());
     }
 }

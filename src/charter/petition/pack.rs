@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use regex::RegexBuilder;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
@@ -17,8 +16,6 @@ use super::phrase::{self, Classes};
 use super::raw::{Fact, RawPack, RawSignal, Scope};
 use crate::charter::rules::RuleName;
 
-/// A pack's phrases together compile to at most so many octets; the default pack needs a fraction of it.
-const COMPILED_BYTES_MAX: usize = 64 << 20;
 /// Sentences between a hit and the one it must be near, unless the signal says otherwise.
 const WITHIN_DEFAULT: u32 = 2;
 /// A shorter strong word would be found in the middle of honest ones.
@@ -331,12 +328,11 @@ impl Reader {
         words.iter().map(|word| word.as_ref().to_lowercase()).collect()
     }
 
-    /// Compiles a phrase.
     fn phrase(&mut self, raw: &Spanned<String>) -> Option<Pattern> {
         match phrase::translate(raw.as_ref(), &self.classes) {
-            Ok(translated) => match RegexBuilder::new(&translated.pattern).size_limit(COMPILED_BYTES_MAX).build() {
-                Ok(regex) => return Some(self.needs.pattern(regex, translated)),
-                Err(_) => self.error(raw, "this phrase is too large"),
+            Ok(translated) => match self.needs.pattern(translated) {
+                Some(pattern) => return Some(pattern),
+                None => self.error(raw, "this phrase is too large"),
             },
             Err(message) => self.error(raw, message),
         }
