@@ -7,6 +7,7 @@
 use std::io;
 use std::path::Path;
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -66,6 +67,8 @@ pub struct Verified {
     pub records: u64,
     /// Number of purged records.
     pub purged: u64,
+    /// What the purges say that they deleted: what was before this day.
+    pub purged_before: Option<Date>,
     /// Time of the first record that is still there.
     pub since: Option<Timestamp>,
     /// Time of the last record.
@@ -362,6 +365,7 @@ impl<'a> Pass<'a> {
             Event::Checkpoint(checkpoint) => self.checkpoint(&checkpoint, record),
             Event::Purge(purge) => {
                 self.purge_records.push((purge.first, purge.last));
+                self.seen.purged_before = self.seen.purged_before.max(Some(purge.before));
                 Ok(())
             }
             Event::Clock(clock) => {

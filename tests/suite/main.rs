@@ -26,6 +26,7 @@ mod log_cli;
 mod log_faults;
 mod log_journal;
 mod log_purge;
+mod log_report;
 mod log_verifier;
 mod log_words;
 mod mta;

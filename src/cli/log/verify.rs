@@ -106,7 +106,8 @@ fn screen(verified: &Verified, anchors: &Anchors, silent: bool) -> String {
     let title = if verified.first_key_confirmed { "VERIFIED" } else { "CONSISTENT, but not confirmed by a key" };
     let _ = writeln!(out, "{title}\n");
     let _ = writeln!(out, "  log            {}", verified.origin.clone().unwrap_or_else(none));
-    let _ = writeln!(out, "  records        {}, of which {} purged", verified.records, verified.purged);
+    let before = verified.purged_before.map(|day| format!(" as older than {day}")).unwrap_or_default();
+    let _ = writeln!(out, "  records        {}, of which {} purged{before}", verified.records, verified.purged);
     let _ = writeln!(out, "  from           {}", time(verified.since));
     let _ = writeln!(out, "  to             {}", time(verified.until));
     let _ =

@@ -44,6 +44,7 @@ words! {
     monitored: "Dont seulement observés", "Of which only observed";
     by_day: "Messages par jour", "Messages by day";
     day: "Jour", "Day";
+    by_sender: "Messages par expéditeur", "Messages by sender";
     by_list: "Par liste", "By list";
     list: "Liste", "List";
     general: "règles générales", "general rules";

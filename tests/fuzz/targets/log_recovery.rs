@@ -123,7 +123,9 @@ fuzz_target!(|raw: &[u8]| {
     let expected: &[Option<Kind>] =
         if torn.is_empty() { &[Some(Kind::Operator)] } else { &[Some(Kind::Recovery), Some(Kind::Operator)] };
     // Whatever the writer resumed from, and whatever stood there: what it adds is whole records, joined to no half of a line.
-    let added = kinds(added).expect("what was added is records");
+    let mut added = kinds(added).expect("what was added is records");
+    // Behind lines from the future, the writer first says that its clock is behind them.
+    added.retain(|kind| *kind != Some(Kind::Clock));
     // Who resumes does not read again what comes before; that is for `verify`.
     if lines.starts_with(&honest.lines()[..honest.resumed]) {
         assert_eq!(added, expected);

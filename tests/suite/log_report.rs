@@ -1,0 +1,138 @@
+//! What auditors hold in their hands: the page of `log report`, for those who print it and for those who have it read to them;
+//! and the three commands of `docs/audit.md`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use crate::home::Home;
+use crate::log_cli::{Browser, log, ran, two_weeks};
+
+fn page(dir: &Path, more: &[&str]) -> String {
+    ran(&log(dir, &[&["report", "--format", "html"], more].concat()), 0).0
+}
+
+/// What stands between each `open` and the next `close`, with the opening tag.
+fn elements<'p>(page: &'p str, open: &str, close: &str) -> Vec<&'p str> {
+    page.match_indices(open).map(|(at, _)| page.get(at..).unwrap().split(close).next().unwrap()).collect()
+}
+
+/// The values of an attribute.
+fn values<'p>(page: &'p str, attribute: &str) -> Vec<&'p str> {
+    page.split(&format!(" {attribute}=\"")).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+/// WCAG 2.2: 1.1.1 (figures), 1.3.1 (tables, headings), 2.4.1 and 2.4.2 (main part, title), 3.1.1 (language).
+#[test]
+fn a_screen_reader_finds_its_way_through_the_page() {
+    let life = two_weeks();
+    let page = page(life.dir.path(), &["--key", &life.first_key]);
+    assert!(page.contains("<html lang=\"fr\">") && page.contains("<title>Rapport sur le journal des décisions"));
+    assert_eq!(page.matches("<main>").count(), 1);
+
+    let levels = page.match_indices("<h").filter_map(|(at, _)| char::from(*page.as_bytes().get(at + 2)?).to_digit(10));
+    let levels: Vec<u32> = levels.collect();
+    assert_eq!(page.matches("<h1>").count(), 1);
+    assert!(levels.len() > 10 && levels.windows(2).all(|two| two[1] <= two[0] + 1), "no level is skipped: {levels:?}");
+
+    let tables = elements(&page, "<table", "</table>");
+    assert!(tables.len() > 10);
+    for table in tables {
+        assert_eq!(table.matches("<caption").count(), 1, "a table says what it shows: {table}");
+        assert!(table.contains("<thead><tr><th scope=\"col\""), "{table}");
+        assert_eq!(table.matches("<th ").count(), table.matches("<th scope=\"").count(), "{table}");
+        assert!(!table.contains("<th>"), "{table}");
+    }
+    // A figure has words of its own, its drawing is not read out, and its numbers stand in a table.
+    let figures = elements(&page, "<figure", "</figure>");
+    assert_eq!(figures.len(), 3);
+    for figure in &figures {
+        let caption = elements(figure, "<figcaption>", "<ul").pop().unwrap();
+        assert!(caption.contains("Messages par "), "{caption}");
+        assert_eq!(figure.matches("<svg ").count(), figure.matches("<svg aria-hidden=\"true\"").count());
+    }
+    assert_eq!(page.matches("<svg ").count(), figures.len());
+    assert!(page.contains("Les mêmes chiffres en tableau"));
+
+    let ids = values(&page, "id");
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "no id twice: {ids:?}");
+    assert!(values(&page, "aria-labelledby").iter().all(|label| ids.contains(label)));
+    assert_eq!(page.matches("<section ").count(), page.matches("<section aria-labelledby=").count());
+}
+
+/// On paper nobody can unfold anything.
+#[test]
+fn what_is_folded_on_the_screen_is_printed() {
+    let life = two_weeks();
+    let page = page(life.dir.path(), &[]);
+    let browser = Browser::start();
+    let pages = |name: &str, html: &str| {
+        let (html_file, pdf) =
+            (life.dir.path().join(format!("{name}.html")), life.dir.path().join(format!("{name}.pdf")));
+        std::fs::write(&html_file, html).unwrap();
+        browser.run(&html_file, &[format!("--print-to-pdf={}", pdf.display())]);
+        let pdf = std::fs::read(pdf).unwrap();
+        String::from_utf8_lossy(&pdf).matches("/Type /Page\n").count()
+    };
+    let folded = page.replace("details:not([open])::details-content", "nothing");
+    let unfolded = page.replace("<details>", "<details open>");
+    assert!(folded.len() < page.len() && unfolded.len() > page.len());
+    let [printed, folded, unfolded] = [pages("page", &page), pages("folded", &folded), pages("unfolded", &unfolded)];
+    assert!(folded >= 2 && printed > folded, "{printed} pages, {folded} when folded");
+    assert_eq!(printed, unfolded, "all of it is printed");
+}
+
+#[test]
+fn the_page_speaks_the_language_of_the_charter_and_names_the_checkpoint_it_was_computed_from() {
+    let life = two_weeks();
+    let work = tempfile::tempdir().unwrap();
+    let home = Home::new(work.path(), &["cnrs-2026"], "");
+    let charter = work.path().join("charters/cnrs-2026.toml");
+    let text = std::fs::read_to_string(&charter).unwrap();
+    let config = home.config().display().to_string();
+    for (language, title) in [("fr", "Rapport sur le journal"), ("en", "Report on the decision log")] {
+        std::fs::write(&charter, text.replace("\"fr\"", &format!("\"{language}\""))).unwrap();
+        let page = page(life.dir.path(), &["--config", &config]);
+        assert!(page.contains(&format!("<html lang=\"{language}\">")) && page.contains(&format!("<h1>{title}")));
+        let kept = std::fs::read_to_string(life.dir.path().join("checkpoint")).unwrap();
+        let lines: Vec<&str> = kept.lines().collect();
+        let (size, time) = (lines[1], lines[3].strip_prefix("time ").unwrap());
+        assert!(page.contains(&format!("<dd>{size} ")) && page.contains(&format!("datetime=\"{time}\"")), "{kept}");
+    }
+}
+
+/// As the page says, in both languages: with a copy, the key on paper and a mail that was kept, on a machine without configuration.
+#[test]
+fn the_three_commands_for_auditors_do_what_the_page_says() {
+    let life = two_weeks();
+    let page = include_str!("../../docs/audit.md");
+    let languages = [
+        ("### Vérifier en trois commandes", "COPIE", "LA CLÉ DE LA FEUILLE", "courriel-reçu.eml", "rapport.html"),
+        ("### Verifying in three commands", "COPY", "THE KEY ON PAPER", "received-mail.eml", "report.html"),
+    ];
+    for (title, copy, key, mail, report) in languages {
+        let work = tempfile::tempdir().unwrap();
+        let to = work.path().join(copy).display().to_string();
+        ran(&log(life.dir.path(), &["export", &to]), 0);
+        let note = std::fs::read_to_string(work.path().join(copy).join("checkpoint")).unwrap();
+        let head =
+            "From: passerelle@organisation.example\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n";
+        std::fs::write(work.path().join(mail), format!("{head}\n{note}")).unwrap();
+        let section = page.split(title).nth(1).unwrap().split("```").nth(1).unwrap();
+        let commands: Vec<&str> = section.lines().filter(|line| line.starts_with("charter-milter ")).collect();
+        assert_eq!(commands.len(), 3, "{title}");
+        let starts = ["VERIFIED\n", "VERIFIED\n", ""];
+        for (command, start) in commands.into_iter().zip(starts) {
+            let command = command.replace(key, &life.first_key).replacen(
+                "charter-milter",
+                env!("CARGO_BIN_EXE_charter-milter"),
+                1,
+            );
+            let output = Command::new("sh").args(["-c", &command]).current_dir(work.path()).output().unwrap();
+            let (out, err) = ran(&output, 0);
+            assert!(out.starts_with(start) && err.is_empty(), "{command}: {out}{err}");
+            assert!(!command.contains("--checkpoint") || out.contains("Kept checkpoint agrees"), "{out}");
+        }
+        assert!(std::fs::read_to_string(work.path().join(report)).unwrap().contains("</html>"));
+    }
+}
