@@ -13,22 +13,24 @@ pub enum Half {
     Development,
     /// Even number: measured after each change, never read for making rules.
     Test,
-    /// In the folder `held-out`: written before the rules it weighs, measured once they are done.
+    /// In the folder `held-out`: written before the rules of pack version 4, measured once they were done.
     HeldOut,
+    /// In the folder `blind`: written before the rules of pack version 5, measured once they were done.
+    Blind,
 }
 
 impl Half {
     /// All of them, in the order in which they are printed.
     #[allow(dead_code, reason = "the evaluation uses it, the suite names its halves")]
-    pub const ALL: [Self; 3] = [Self::Development, Self::Test, Self::HeldOut];
+    pub const ALL: [Self; 4] = [Self::Development, Self::Test, Self::HeldOut, Self::Blind];
 
     /// Its name.
-    #[allow(dead_code, reason = "the evaluation uses it, the suite names its halves")]
     pub fn name(self) -> &'static str {
         match self {
             Self::Development => "development",
             Self::Test => "test",
             Self::HeldOut => "held-out",
+            Self::Blind => "blind",
         }
     }
 }
@@ -71,23 +73,26 @@ impl Case {
     }
 }
 
-/// The whole corpus in the order of its numbers, what is held out last.
+/// The whole corpus in the order of its numbers.
 pub fn load() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/petition");
-    let mut cases = load_folder(&folder, false);
-    cases.extend(load_folder(&folder.join("held-out"), true));
+    let mut cases = load_folder(&folder, None);
+    for half in [Half::HeldOut, Half::Blind] {
+        cases.extend(load_folder(&folder.join(half.name()), Some(half)));
+    }
     cases
 }
 
-fn load_folder(folder: &Path, held_out: bool) -> Vec<Case> {
+/// The messages of a folder: all of one half, or of two by their numbers.
+fn load_folder(folder: &Path, half: Option<Half>) -> Vec<Case> {
     let entries = std::fs::read_dir(folder).expect("the corpus is there");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
     files.retain(|path| path.extension().is_some_and(|ending| ending == "txt"));
     files.sort();
-    files.iter().map(|path| parse(path, held_out)).collect()
+    files.iter().map(|path| parse(path, half)).collect()
 }
 
-fn parse(path: &Path, held_out: bool) -> Case {
+fn parse(path: &Path, half: Option<Half>) -> Case {
     let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
     let file = std::fs::read_to_string(path).expect("a readable file");
     let (head, text) = file.split_once("\n\n").expect("a head and a text");
@@ -97,11 +102,7 @@ fn parse(path: &Path, held_out: bool) -> Case {
     };
     let number: u32 = name.get(..3).and_then(|n| n.parse().ok()).expect("a number of three digits");
     assert!(!field("reason").is_empty(), "{name} gives no reason");
-    let half = match (held_out, number % 2) {
-        (true, _) => Half::HeldOut,
-        (false, 1) => Half::Development,
-        (false, _) => Half::Test,
-    };
+    let half = half.unwrap_or(if number % 2 == 1 { Half::Development } else { Half::Test });
     Case {
         half,
         label: field("label"),

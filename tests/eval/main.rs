@@ -1,6 +1,6 @@
 //! `make eval`: how well petitions, chain letters and near copies are told from what only looks like them.
 //!
-//! `--half development|test|held-out` limits it to one half of the corpus of petitions; `--pack FILE` weighs another pack; `--signals NAME` prints what was found in one message.
+//! `--half development|test|held-out|blind` limits it to one half of the corpus of petitions; `--pack FILE` weighs another pack; `--signals NAME` prints what was found in one message.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
