@@ -195,6 +195,29 @@ mod packs {
     }
 
     #[test]
+    fn what_yields_supports_nothing_beside_it() {
+        let one = |id: &str, word: &str, rest: &str| {
+            format!(
+                "[[signal]]\nid = \"{id}\"\nrule = \"petition\"\nweight = 1.0\nfr = \"f\"\nen = \"e\"\nphrases = [\"{word}\"]\n{rest}\n"
+            )
+        };
+        let text = [
+            HEAD.to_owned(),
+            one("paper", "contrat", ""),
+            one("sign", "signez", "yields_to = [\"paper\"]"),
+            one("hurry", "vite", "near = [\"sign\"]"),
+        ]
+        .concat();
+        let pack = Pack::parse("own", &text).unwrap();
+        let found = |text: &str| {
+            let report = analyse(&pack, &reading(Kind::Plain { flowed: false }, text), &Settings::default());
+            report.signals.into_iter().map(|hit| hit.id).collect::<Vec<_>>()
+        };
+        assert_eq!(found("Signez vite."), ["hurry", "sign"]);
+        assert_eq!(found("Signez vite le contrat."), ["paper"]);
+    }
+
+    #[test]
     fn mistakes_are_told_with_their_place_all_at_once() {
         let text = signal("phrases = [\"signez ..99 pétition\", \"{none}\"]\nunless = [\"nobody\"]\nnear = [\"a\"]")
             .replace("1.0\nfr", "99.0\nfr");
