@@ -84,6 +84,16 @@ pub fn load() -> Vec<Case> {
 }
 
 /// The messages of a folder: all of one half, or of two by their numbers.
+/// The short messages of a file such as `sentences/development.txt`: each with whether it asks for signatures.
+pub fn sentences(file: &str) -> impl Iterator<Item = (bool, &str, Reading)> {
+    file.split("\n=====\n").map(|block| {
+        let (sign, text) = block.trim().split_once(' ').expect("a sign and a text");
+        assert!(matches!(sign, "+" | "-"), "{block} has no sign");
+        let kind = if text.starts_with('<') { Kind::Html } else { Kind::Plain { flowed: false } };
+        (sign == "+", text, read(&[Source { kind, text, part: PartId(1) }]))
+    })
+}
+
 fn load_folder(folder: &Path, half: Option<Half>) -> Vec<Case> {
     let entries = std::fs::read_dir(folder).expect("the corpus is there");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();

@@ -1,6 +1,7 @@
 //! `make eval`: how well petitions, chain letters and near copies are told from what only looks like them.
 //!
-//! `--half development|test|held-out|blind` limits it to one half of the corpus of petitions; `--pack FILE` weighs another pack; `--signals NAME` prints what was found in one message.
+//! `--half development|test|held-out|blind` limits it to one half of the corpus of petitions; `--pack FILE` weighs another pack; `--signals NAME` prints what was found in one message;
+//! `--sentences FILE` weighs short messages.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -12,7 +13,7 @@ mod corpus;
 
 use std::collections::BTreeMap;
 
-use charter_milter::charter::petition::{Pack, Report, Score};
+use charter_milter::charter::petition::{Pack, Report, Score, Settings, analyse};
 use corpus::{Case, Half};
 
 fn main() {
@@ -38,6 +39,10 @@ fn main() {
         return;
     }
     println!("pack {} {} ({})", pack.id(), pack.version(), pack.digest());
+    if let Some(path) = value("--sentences") {
+        sentences(&pack, &std::fs::read_to_string(&path).expect("a readable file"));
+        return;
+    }
     for half in Half::ALL {
         if value("--half").is_some_and(|only| only != half.name()) {
             continue;
@@ -54,6 +59,36 @@ fn main() {
     }
 }
 
+/// Precision and recall of short messages, and each that is not what it was taken for.
+fn sentences(pack: &Pack, file: &str) {
+    let (mut found, mut missed, mut false_alarms) = (0u32, 0u32, 0u32);
+    for (asks, text, reading) in corpus::sentences(file) {
+        let report = analyse(pack, &reading, &Settings::default());
+        let kind = match (asks, report.petition.reached) {
+            (true, true) => {
+                found += 1;
+                continue;
+            }
+            (false, false) => continue,
+            (true, false) => {
+                missed += 1;
+                "missed"
+            }
+            (false, true) => {
+                false_alarms += 1;
+                "FALSE ALARM"
+            }
+        };
+        println!("{kind} ({:.2}) {text}\n    {}", report.petition.value, ids(&report));
+    }
+    let rate = |of: u32, all: u32| if all == 0 { 1.0 } else { f64::from(of) / f64::from(all) };
+    println!("precision {:.3}, recall {:.3}", rate(found, found + false_alarms), rate(found, found + missed));
+}
+
+fn ids(report: &Report) -> String {
+    report.signals.iter().map(|s| format!("{} {:+}", s.id, s.weight)).collect::<Vec<_>>().join(", ")
+}
+
 fn score(label: &str, report: &Report) -> Score {
     if label == "petition" { report.petition } else { report.chain_letter }
 }
@@ -68,12 +103,11 @@ fn measure(label: &str, reports: &[(&Case, Report)]) {
         let score = score(label, report);
         if score.reached != (case.label == label) {
             let kind = if score.reached { "FALSE ALARM" } else { "missed" };
-            let ids: Vec<_> = report.signals.iter().map(|s| format!("{} {:+}", s.id, s.weight)).collect();
             misses.entry(&case.category).or_default().push(format!(
                 "{kind} {} ({:.2}): {}",
                 case.name,
                 score.value,
-                ids.join(", ")
+                ids(report)
             ));
         }
     }
