@@ -15,6 +15,8 @@ use encoding_rs::{Encoding, ISO_8859_15, UTF_8, UTF_16LE, WINDOWS_1252};
 const RECALL_PERCENT_MIN: usize = 85;
 /// The same of short messages, which say less.
 const SHORT_RECALL_PERCENT_MIN: usize = 85;
+/// The same of requests made by allusion, of which many say too little to be told from lawful speech.
+const ALLUSIVE_RECALL_PERCENT_MIN: usize = 70;
 
 #[test]
 fn nothing_lawful_is_taken_for_a_petition_and_few_petitions_are_missed() {
@@ -37,22 +39,20 @@ fn nothing_lawful_is_taken_for_a_petition_and_few_petitions_are_missed() {
 /// Short messages, many of them one sentence: what asks for signatures and what only sounds like it.
 #[test]
 fn short_requests_are_told_from_what_sounds_like_them() {
+    told_apart(include_str!("../corpus/petition/sentences/development.txt"), SHORT_RECALL_PERCENT_MIN);
+    told_apart(include_str!("../corpus/petition/sentences/allusion.txt"), ALLUSIVE_RECALL_PERCENT_MIN);
+}
+
+fn told_apart(file: &str, recall_percent_min: usize) {
     let pack = Pack::embedded().unwrap();
     let (mut found, mut petitions) = (0, 0);
-    for block in include_str!("../corpus/petition/sentences/development.txt").split("\n=====\n") {
-        let (sign, text) = block.trim().split_once(' ').unwrap();
-        let kind = if text.starts_with('<') { Kind::Html } else { Kind::Plain { flowed: false } };
-        let report = analyse(&pack, &read(&[Source { kind, text, part: PartId(1) }]), &Settings::default());
-        match sign {
-            "+" => {
-                petitions += 1;
-                found += usize::from(report.petition.reached);
-            }
-            "-" => assert!(!report.petition.reached, "{text} is none: {report:#?}"),
-            _ => panic!("{block} has no sign"),
-        }
+    for (asks, text, reading) in corpus::sentences(file) {
+        let report = analyse(&pack, &reading, &Settings::default());
+        assert!(asks || !report.petition.reached, "{text} is none: {report:#?}");
+        petitions += usize::from(asks);
+        found += usize::from(asks && report.petition.reached);
     }
-    assert!(found * 100 >= SHORT_RECALL_PERCENT_MIN * petitions, "{found} of {petitions}");
+    assert!(found * 100 >= recall_percent_min * petitions, "{found} of {petitions}");
 }
 
 /// The message as it would travel in this charset and transfer encoding.
