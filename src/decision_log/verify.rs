@@ -160,6 +160,9 @@ pub enum FaultKind {
     /// The auditors hold a key and the log has none.
     #[error("the log announces no key")]
     NoKey,
+    /// The auditors hold a key, and it signs nothing.
+    #[error("nothing in the log is signed")]
+    NoCheckpoint,
     /// A key record that does not follow from the one before.
     #[error("key {found} announced where key {expected} belongs")]
     Epoch {
@@ -510,6 +513,10 @@ impl<'a> Pass<'a> {
         self.seen.records = records;
         if self.anchors.first_key.is_some() && self.keys.is_empty() {
             return Err(FaultKind::NoKey.nowhere(records));
+        }
+        // That a log names the auditors' key is no proof of anything; anybody can copy a public key.
+        if self.anchors.first_key.is_some() && self.seen.checkpoints == 0 {
+            return Err(FaultKind::NoCheckpoint.nowhere(records));
         }
         self.check_purges().map_err(|what| what.nowhere(records))?;
         self.judge_kept().map_err(|what| what.nowhere(records))?;

@@ -356,6 +356,19 @@ fn a_log_without_any_key_is_not_confirmed_by_one() {
     assert_eq!(forger.fault(), FaultKind::NoKey);
 }
 
+/// The key on paper is no secret: anybody can write a log that begins with it.
+#[test]
+fn a_log_that_nothing_signs_is_not_confirmed_by_its_key() {
+    let mut forger = Forger::new();
+    for _ in 0..5 {
+        forger.decide("accept");
+    }
+    assert_eq!(forger.fault(), FaultKind::NoCheckpoint);
+    assert!(!verdict(forger.dir().path(), &Anchors::default()).unwrap().first_key_confirmed);
+    forger.checkpoint(0, 0);
+    assert!(verdict(forger.dir().path(), &forger.anchors()).unwrap().first_key_confirmed);
+}
+
 #[test]
 fn a_checkpoint_in_another_place_or_of_another_log_is_detected() {
     let mut forger = Forger::honest();

@@ -189,6 +189,8 @@ fn an_auditor_verifies_an_export_with_the_key_on_paper() {
     assert!(out.contains("Kept checkpoint agrees"), "{out}");
     let (out, _) = ran(&log(&copied, &["verify"]), 0);
     assert!(out.starts_with("CONSISTENT, but not confirmed by a key"), "{out}");
+    let (out, _) = ran(&log(&copied, &["verify", "--json"]), 0);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["result"], "consistent");
     let (out, _) = ran(&log(&copied, &["verify", "--json", "--key", &life.first_key]), 0);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&json["result"], &json["keys"]), (&"verified".into(), &14.into()));
@@ -206,7 +208,15 @@ fn an_auditor_verifies_an_export_with_the_key_on_paper() {
     ran(&log(&copied.join("nothing"), &["verify"]), 2);
 }
 
-/// On a terminal (which script(1) makes) a bar shows how far it is, and is gone at the end; elsewhere there is none.
+/// What a command shows on a terminal, which script(1) makes.
+pub fn on_a_terminal(dir: &Path, arguments: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_charter-milter");
+    let command = format!("exec {program} log {arguments} --dir {}", dir.display());
+    let output = Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
+    ran(&output, 0).0
+}
+
+/// On a terminal a bar shows how far it is, and is gone at the end; elsewhere there is none.
 #[test]
 fn verify_shows_its_progress_on_a_terminal_alone() {
     let mut forger = Forger::new();
@@ -218,10 +228,7 @@ fn verify_shows_its_progress_on_a_terminal_alone() {
     let output = log(dir.path(), &["verify"]);
     let (out, err) = ran(&output, 0);
     assert!(out.starts_with("CONSISTENT") && err.is_empty(), "{out} {err}");
-    let program = env!("CARGO_BIN_EXE_charter-milter");
-    let command = format!("exec {program} log verify --dir {}", dir.path().display());
-    let output = Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
-    let (shown, _) = ran(&output, 0);
+    let shown = on_a_terminal(dir.path(), "verify");
     let (bar, verdict) = shown.split_once("CONSISTENT").unwrap();
     assert!(bar.contains('░') && bar.contains(" % of ") && bar.contains(" left"), "{bar:?}");
     assert!(bar.ends_with("\u{1b}[2K"), "the line is wiped: {bar:?}");

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use charter_milter::decision_log::record::{DecisionRecord, JudgementRecord, StopRecord};
+
 use crate::home::Home;
-use crate::log_cli::{Browser, log, ran, two_weeks};
+use crate::log_attacks::Forger;
+use crate::log_cli::{Browser, log, on_a_terminal, ran, two_weeks};
 
 fn page(dir: &Path, more: &[&str]) -> String {
     ran(&log(dir, &[&["report", "--format", "html"], more].concat()), 0).0
@@ -134,5 +137,41 @@ fn the_three_commands_for_auditors_do_what_the_page_says() {
             assert!(!command.contains("--checkpoint") || out.contains("Kept checkpoint agrees"), "{out}");
         }
         assert!(std::fs::read_to_string(work.path().join(report)).unwrap().contains("</html>"));
+    }
+}
+
+/// A host may write what it likes into its own log: nothing of it becomes markup in an auditor's browser, a formula in a
+/// spreadsheet or a command for a terminal.
+#[test]
+fn texts_of_the_log_stay_texts() {
+    let evil = "=<script>alert(1)</script>&\"'\u{1b}]0;title\u{7}";
+    let judgement = JudgementRecord {
+        charter: evil.into(),
+        list: Some(evil.into()),
+        verdict: "reject".into(),
+        reason: Some(evil.into()),
+        clause: Some(evil.into()),
+        sender: Some(evil.into()),
+        statistics: true,
+        ..JudgementRecord::default()
+    };
+    let mut forger = Forger::new();
+    let decision = DecisionRecord { reference: evil.into(), judgements: vec![judgement], ..DecisionRecord::default() };
+    forger.event(&decision.into());
+    let (action, reason) = ("stop".into(), evil.into());
+    let stop = StopRecord { action, target: evil.into(), reason, sender: Some(evil.into()), ..StopRecord::default() };
+    forger.event(&stop.into());
+    forger.checkpoint(0, 0);
+    let dir = forger.dir();
+    let page = page(dir.path(), &[]);
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;") && !page.contains("<script"), "{page}");
+    let (csv, _) = ran(&log(dir.path(), &["report", "--format", "csv"]), 0);
+    assert!(csv.contains("\"'=<script>"), "{csv}");
+    for command in ["show", "report"] {
+        let shown = on_a_terminal(dir.path(), command);
+        assert!(
+            shown.contains("script") && !shown.contains('\u{7}') && !shown.contains("\u{1b}]"),
+            "{command}: {shown:?}"
+        );
     }
 }

@@ -401,6 +401,7 @@ def verify(directory, paper, kept):
     if log.tree.size in wanted:
         wanted[log.tree.size] = log.tree.root()
     need(paper is None or log.keys, "the log announces no key")
+    need(paper is None or log.checkpoints, "nothing is signed")
     for index in log.purged:
         need(any(first <= index <= last for first, last in log.purges), f"record {index} is purged, and nobody says so")
     for note in kept:

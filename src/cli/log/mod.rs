@@ -12,7 +12,8 @@ mod report;
 mod show;
 mod verify;
 
-use std::io::{self, Read as _, Write as _};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -164,8 +165,16 @@ fn open_journal(dir: &Path) -> Result<Journal, Problem> {
 }
 
 /// Writes to standard output. A reader who has seen enough (`| head`) is no error.
+///
+/// Whoever wrote a log may have put commands for the reader's terminal into its texts: none of them gets there.
 fn say(text: &str) -> Result<(), Problem> {
-    match anstream::stdout().write_all(text.as_bytes()) {
+    let is_harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    let harmless: Cow<'_, str> = if io::stdout().is_terminal() && !text.chars().all(is_harmless) {
+        text.chars().map(|c| if is_harmless(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+    } else {
+        text.into()
+    };
+    match anstream::stdout().write_all(harmless.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Problem::new(error)),
         _ => Ok(()),
     }

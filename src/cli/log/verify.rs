@@ -74,7 +74,12 @@ fn too_silent(verified: &Verified, limit: Option<SignedDuration>) -> bool {
 fn json_of(verified: &Verified, silent: bool) -> Result<String, Problem> {
     let mut value = serde_json::to_value(verified).map_err(Problem::new)?;
     if let Some(object) = value.as_object_mut() {
-        object.insert("result".into(), if silent { "silent" } else { "verified" }.into());
+        let result = match (silent, verified.first_key_confirmed) {
+            (true, _) => "silent",
+            (false, true) => "verified",
+            (false, false) => "consistent",
+        };
+        object.insert("result".into(), result.into());
     }
     to_json(&value)
 }
