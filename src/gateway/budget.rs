@@ -76,14 +76,14 @@ impl Budget {
         if room < SPARE_BYTES_MIN || !permit.grow_to(room) {
             return permit;
         }
-        let Some(share) = self.take_now(copy_bytes) else { return permit };
+        let Some(of_copy) = self.take_now(copy_bytes) else { return permit };
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.iter().map(|spare| spare.buffer.capacity()).sum::<usize>().saturating_add(room) > SPARE_BYTES_MAX {
             return permit;
         }
         buffer.clear();
         spare.push(Spare { buffer, permit });
-        share
+        of_copy
     }
 
     /// The smallest spare room for a message of this size.

@@ -3,8 +3,6 @@
 //! Every word of every message comes by here, so that what cannot be a disguise is told by its first letter and its
 //! length before anything is compared.
 
-use std::collections::HashMap;
-
 use crate::message::text::{Place, Sentence, View, Word, plain_letters, push_plain_letters};
 
 /// Strong words are looked for in disguised spellings of at most so many pieces.
@@ -21,10 +19,10 @@ const MASK: char = '*';
 #[derive(Debug, Default)]
 pub(super) struct Disguises {
     words: Vec<Strong>,
-    /// Indices of the words by their plain letters.
-    by_letters: HashMap<String, usize>,
     /// The two plain letters they begin with.
     beginnings: Vec<[char; 2]>,
+    /// The ASCII characters that stand for one of the first letters, one bit for each.
+    ascii_initials: u128,
     /// What the characters up to U+00FF stand for.
     latin: Vec<Option<char>>,
     /// Letters of the shortest and of the longest.
@@ -51,17 +49,18 @@ impl Disguises {
             let (shortest, longest) = disguises.letters;
             disguises.letters =
                 if disguises.words.is_empty() { (count, count) } else { (shortest.min(count), longest.max(count)) };
-            disguises.by_letters.insert(letters.clone(), disguises.words.len());
             disguises.words.push(Strong { bare: without_accents(&word), letters, word });
         }
         disguises.beginnings.sort_unstable();
         disguises.beginnings.dedup();
+        let stands = |c: &u8| disguises.may_begin_with(char::from(*c));
+        disguises.ascii_initials = (0..128).filter(stands).fold(0, |bits, c| bits | 1 << c);
         disguises.latin = (0..=u8::MAX).map(|c| plain_letter(char::from(c))).collect();
         disguises
     }
 
     fn get(&self, letters: &str) -> Option<&Strong> {
-        self.by_letters.get(letters).and_then(|index| self.words.get(*index))
+        self.words.iter().find(|strong| strong.letters == letters)
     }
 
     /// The plain letter that a character stands for; `None` for what stands for none, or for several.
@@ -74,8 +73,16 @@ impl Disguises {
         self.stands_for(sign).is_some_and(|letter| self.beginnings.iter().any(|[first, _]| *first == letter))
     }
 
+    /// Whether the first letter of a disguise may begin with this octet of UTF-8: what most words are told by.
+    fn may_begin_octet(&self, octet: u8) -> bool {
+        !octet.is_ascii() || self.ascii_initials & 1 << octet != 0
+    }
+
     /// Whether a disguise may begin with these letters, which no sign precedes; a single one may be its first piece.
     fn may_begin_as(&self, text: &str) -> bool {
+        if text.as_bytes().first().is_some_and(|octet| !self.may_begin_octet(*octet)) {
+            return false;
+        }
         let mut letters = text.chars().map(|c| self.stands_for(c));
         let (Some(first), second) = (letters.next(), letters.next()) else { return false };
         let is = |seen: Option<char>, letter: char| seen.is_none_or(|seen| seen == letter);

@@ -162,18 +162,23 @@ struct Row {
 
 impl Row {
     /// The row that the text begins with, in at most `limit` octets.
-    fn at_start_of(text: &[u8], limit: usize) -> Self {
+    fn at_start_of(all: &[u8], limit: usize) -> Self {
         let mut row = Self { is_folded: true, ..Self::default() };
+        let text = all.get(..limit.min(all.len())).unwrap_or_default();
         let mut last = 0;
-        while row.octets < limit {
-            let length = match text.get(row.octets..) {
-                Some([b'a'..=b'z' | b'0'..=b'9', ..]) => 1,
+        loop {
+            let rest = text.get(row.octets..).unwrap_or_default();
+            let small = rest.iter().take_while(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9')).count();
+            row.octets += small;
+            row.characters += small;
+            last = if small > 0 { 1 } else { last };
+            let length = match rest.get(small..) {
                 Some([b'A'..=b'Z', ..]) => {
                     row.is_folded = false;
                     1
                 }
                 // À to ÿ without the two signs among them; ß and the small letters come last.
-                Some([0xc3, low, ..]) if !matches!(low, 0x97 | 0xb7) && row.octets + 1 < limit => {
+                Some([0xc3, low, ..]) if !matches!(low, 0x97 | 0xb7) => {
                     row.is_folded &= *low >= 0x9f;
                     2
                 }
@@ -184,7 +189,7 @@ impl Row {
             row.characters += 1;
         }
         // Whatever else follows may combine with the last letter, or be invisible and be followed by a mark that does.
-        let is_final = matches!(text.get(row.octets), Some(b'\t'..=b'\r' | b' '..=b'~' | 0xc3));
+        let is_final = matches!(all.get(row.octets), Some(b'\t'..=b'\r' | b' '..=b'~' | 0xc3));
         if !is_final && row.characters > 0 {
             row.octets -= last;
             row.characters -= 1;
