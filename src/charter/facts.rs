@@ -213,3 +213,65 @@ fn named(mailbox: Result<Address, FromDefect>) -> From {
         Err(FromDefect::Unreadable) => From::Unreadable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::charter::decision::{Addressed, Case, State, complete, decide};
+    use crate::charter::{Charter, Scope};
+    use crate::config::Config;
+    use crate::message::envelope::Envelope;
+    use crate::message::mime::{Limits, parse};
+
+    const RAW: &[u8] =
+        b"From: a@ville.example\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+        Content-Transfer-Encoding: base64\r\n\r\nU2lnbmV6IGxhIHDDqXRpdGlvbiA6IGh0dHBzOi8vd3d3LmNoYW5nZS5vcmcvcC94\r\n";
+
+    fn charter(inspection: &str) -> Charter {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.toml");
+        let text = format!(
+            "[charter]\nid = \"c\"\ntitle = \"C\"\nlanguage = \"fr\"\ntimezone = \"Europe/Paris\"\ndomains = [\"ville.example\"]\n\
+             inspection = \"{inspection}\"\n\n[[list]]\naddress = \"l@lists.example\"\nlabel = \"L\"\n\n[[sender]]\nname = \"A\"\n\
+             addresses = [\"a@ville.example\"]\nproofs = [{{ sasl = \"a\" }}]\nlists = [\"l@lists.example\"]\n\n[rules]\nsender = {{ clause = \"t:sender\" }}\n\
+             structure = {{ ambiguous = \"reject\", clause = \"t:structure\" }}\n\
+             attachments = {{ action = \"strip\", signed = \"reject\", clause = \"t:attachments\" }}\n\
+             petition = {{ action = \"tag\", clause = \"t:petition\" }}\nchain_letter = {{ action = \"tag\", clause = \"t:chain\" }}\n\
+             copies = {{ action = \"tag\", messages = 2, within = \"1 day\", clause = \"t:copies\" }}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let config = Config::load_charters(&[file]).unwrap_or_else(|report| panic!("{report:?}"));
+        config.charters.first().unwrap().as_ref().clone()
+    }
+
+    /// Whether the text was decoded when everything had been decided.
+    fn is_text_decoded(inspection: &str) -> bool {
+        let (charter, pack) = (charter(inspection), Pack::embedded().unwrap());
+        let ((header, _), tree) = (Header::split(RAW), parse(RAW, &Limits::default()));
+        let content = Content::new(RAW, &header, &tree, &pack);
+        let state = State::default();
+        let envelope = Envelope {
+            sasl_login: Some("a".to_owned()),
+            sender: Address::parse("a@ville.example").ok(),
+            ..Envelope::default()
+        };
+        let case = Case {
+            charter: &charter,
+            scope: Scope::List(charter.lists.first().unwrap()),
+            envelope: &envelope,
+            addressed: Addressed { elsewhere: 0, total: 1, outgoing: false, trusted_client: false },
+            content: Some(&content),
+            state: &state,
+            reference: "r",
+            now: "2026-03-03T10:00:00Z".parse().unwrap(),
+        };
+        let _ruling = complete(&case, decide(&case));
+        content.reading.get().is_some()
+    }
+
+    #[test]
+    fn at_inspection_level_structure_the_text_is_not_even_decoded() {
+        assert!(is_text_decoded("content"), "the rules that read come to their turn");
+        assert!(!is_text_decoded("structure"));
+    }
+}

@@ -6,7 +6,7 @@
 mod corpus;
 
 use charter_milter::charter::petition::{Pack, Report, Settings, analyse};
-use charter_milter::message::mime::{Limits, PartId, parse};
+use charter_milter::message::mime::{Limits, parse};
 use charter_milter::message::text::{Kind, Source, read};
 use data_encoding::BASE64;
 use encoding_rs::{Encoding, ISO_8859_15, UTF_8, UTF_16LE, WINDOWS_1252};

@@ -158,7 +158,47 @@ fn a_hostile_text_is_analysed_in_bounded_time() {
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
+/// What asks, what reports, what asks by allusion, and what is lawful.
+const TEXTS: [&str; 4] = [
+    CALL,
+    "La pétition lancée sur https://www.change.org/p/cantine a recueilli 4 000 signatures.",
+    "Non à la fermeture de la crèche ! 312 agents ont déjà mis leur nom. Et vous ? https://creche.example",
+    "Signez la convention de stage avant vendredi : https://stages.example",
+];
+
+/// Writes the words of a text as HTML, with something a reader does not see after each letter. Links stay as they are: an
+/// address with other characters in it is another address.
+fn disguise(text: &str, how: &[u8]) -> String {
+    let mut how = how.iter().cycle();
+    let words = text.split(' ').map(|word| {
+        if word.starts_with("http") {
+            return word.to_owned();
+        }
+        let letters = word.chars().zip(how.by_ref()).map(|(c, how)| match how {
+            0 => format!("{c}\u{200b}"),
+            1 => format!("{c}\u{ad}"),
+            2 => format!("&#{};", c as u32),
+            3 => format!("&#x{:x};", c as u32),
+            4 => format!("<b>{c}</b>"),
+            5 => format!("{c}<!-- x -->"),
+            6 => format!("{c}<span style=\"display:none\">x</span>"),
+            _ => c.to_string(),
+        });
+        letters.collect()
+    });
+    format!("<p>{}</p>", words.collect::<Vec<_>>().join(" "))
+}
+
 proptest! {
+    #[test]
+    fn what_a_reader_does_not_see_does_not_change_the_outcome(
+        text in prop::sample::select(TEXTS.as_slice()),
+        how in prop::collection::vec(0u8..9, 24),
+    ) {
+        prop_assert_eq!(html(&disguise(text, &how)).petition, html(&format!("<p>{text}</p>")).petition);
+        prop_assert_eq!(html(&format!("<p>{text}</p>")).petition, plain(text).petition);
+    }
+
     #[test]
     fn invisible_characters_do_not_change_the_outcome(at in prop::collection::vec(0usize..60, 0..12)) {
         let mut letters: Vec<char> = CALL.chars().collect();
