@@ -171,7 +171,7 @@ pub fn ran(output: &Output, code: i32) -> (String, String) {
     (out, err)
 }
 
-fn path(dir: &Path, name: &str) -> (PathBuf, String) {
+pub fn path(dir: &Path, name: &str) -> (PathBuf, String) {
     let path = dir.join(name);
     (path.clone(), path.display().to_string())
 }
@@ -540,77 +540,4 @@ fn auditors_countersign_and_the_gateway_counts_them() {
     let other = two_weeks();
     let wrong = ["cosign", "sign", &checkpoint, "--with", &private, "--key", &other.first_key];
     ran(&log(Path::new(&copy), &wrong), 1);
-}
-
-/// Headless Chromium opens the report: nothing is requested, nothing complains, the plots are there.
-#[test]
-fn the_html_report_opens_in_a_browser_without_a_word_or_a_request() {
-    let life = two_weeks();
-    let (page, out) = path(life.dir.path(), "report.html");
-    let arguments =
-        ["report", "--format", "html", "--time-zone", "Europe/Paris", "--out", &out, "--key", &life.first_key];
-    ran(&log(life.dir.path(), &arguments), 0);
-    let html = std::fs::read_to_string(&page).unwrap();
-    for forbidden in ["http://", "https://", "<script", " src=", "@import", "url("] {
-        let own_names = html.replace("http://www.w3.org/2000/svg", "");
-        assert!(!own_names.contains(forbidden), "the page has {forbidden}");
-    }
-    assert!(html.contains("<html lang=\"fr\">"));
-    assert!(html.contains("3&nbsp;× Le message est trop volumineux. <code>too-large</code>"));
-    assert_eq!(html.matches("<svg ").count(), 3, "two plots under one charter, one under the other");
-    let browser = Browser::start();
-    let (dom, complaints, asked) = browser.open(&page);
-    assert!(dom.contains("<main>") && dom.contains("<rect"), "the page is drawn");
-    assert!(complaints.is_empty(), "{complaints:?}");
-    assert!(asked.is_empty(), "{asked:?}");
-    let shot = std::env::temp_dir().join("charter-milter-report.png");
-    browser.run(&page, &[format!("--screenshot={}", shot.display())]);
-    assert!(std::fs::metadata(&shot).unwrap().len() > 20_000, "a screenshot with something on it");
-
-    // A page that does complain and ask is noticed: otherwise the silence above says nothing.
-    let (bad, _) = path(life.dir.path(), "bad.html");
-    std::fs::write(&bad, "<img src=\"http://127.0.0.1:9/pixel.png\"><script>console.error('spoken')</script>").unwrap();
-    let (_, complaints, asked) = browser.open(&bad);
-    assert!(complaints.iter().any(|line| line.contains("spoken")), "{complaints:?}");
-    assert!(asked.iter().any(|line| line.contains("127.0.0.1:9/pixel.png")), "{asked:?}");
-}
-
-/// A headless Chromium with a profile of its own.
-pub struct Browser {
-    program: &'static str,
-    profile: tempfile::TempDir,
-}
-
-impl Browser {
-    pub fn start() -> Self {
-        let programs = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-        let program = programs.into_iter().find(|path| Path::new(path).exists());
-        let program = program.expect("there is no Chromium: run tests/install-packages tools");
-        Self { program, profile: tempfile::tempdir().unwrap() }
-    }
-
-    pub fn run(&self, page: &Path, extra: &[String]) -> Output {
-        let mut command = Command::new(self.program);
-        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
-        command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
-        command.args(["--enable-logging=stderr", "--v=0", "--window-size=1000,2600"]);
-        command.arg(format!("--user-data-dir={}", self.profile.path().join("profile").display()));
-        command.args(extra).arg(format!("file://{}", page.display()));
-        command.output().unwrap()
-    }
-
-    /// The page as it was drawn, what it said on the console, and what it asked of the network: not what the browser asks for on
-    /// its own account, never for the page's sake.
-    fn open(&self, page: &Path) -> (String, Vec<String>, Vec<String>) {
-        let netlog = self.profile.path().join("net.json");
-        let output = self.run(page, &["--dump-dom".to_owned(), format!("--log-net-log={}", netlog.display())]);
-        let lines = |text: &str, wanted: &dyn Fn(&str) -> bool| -> Vec<String> {
-            text.lines().filter(|line| wanted(line)).map(str::to_owned).collect()
-        };
-        let complaints = lines(&String::from_utf8_lossy(&output.stderr), &|line| line.contains("CONSOLE"));
-        let net = std::fs::read_to_string(&netlog).unwrap();
-        let asked =
-            lines(&net, &|line| line.contains("\"network_isolation_key\":\"file:") && line.contains("\"url\":\"http"));
-        (String::from_utf8_lossy(&output.stdout).into_owned(), complaints, asked)
-    }
 }
