@@ -27,8 +27,13 @@ const SPARE_USED_MIN_DIVISOR: usize = 4;
 /// The budget shared by all connections.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    free: Arc<AtomicUsize>,
-    spare: Arc<Mutex<Vec<Spare>>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    free: AtomicUsize,
+    spare: Mutex<Vec<Spare>>,
 }
 
 /// The room of a message that is gone.
@@ -36,13 +41,13 @@ pub struct Budget {
 struct Spare {
     buffer: Vec<u8>,
     /// Its place in the budget.
-    permit: Permit,
+    taken: usize,
 }
 
 /// One message's share; given back when it is dropped.
 #[derive(Debug)]
 pub struct Permit {
-    free: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
     taken: usize,
 }
 
@@ -50,7 +55,7 @@ impl Budget {
     /// A budget of so many octets.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self { free: Arc::new(AtomicUsize::new(bytes)), spare: Arc::default() }
+        Self { shared: Arc::new(Shared { free: AtomicUsize::new(bytes), spare: Mutex::default() }) }
     }
 
     /// Makes room for a message of this size (0: it declares none), and its share. `None` when too little is left.
@@ -59,13 +64,16 @@ impl Budget {
         let declared = usize::try_from(declared_bytes).unwrap_or(usize::MAX);
         // What the mail server adds fits too, so that the copy never moves.
         let wanted = (declared / 64).saturating_mul(65);
-        if let Some(Spare { buffer, permit }) = self.take_spare(wanted) {
+        let mut permit = Permit { shared: Arc::clone(&self.shared), taken: 0 };
+        if let Some(Spare { buffer, taken }) = self.shared.take_spare(wanted) {
+            permit.taken = taken;
             return Some((buffer, permit));
         }
-        let permit = self.take(declared)?;
         let mut buffer = Vec::new();
-        buffer.reserve_exact(wanted);
-        Some((buffer, permit))
+        permit.take(declared.max(MESSAGE_BYTES_MIN)).then(|| {
+            buffer.reserve_exact(wanted);
+            (buffer, permit)
+        })
     }
 
     /// Takes back the room of a message of which only an edited copy of `copy_bytes` is still needed; returns the share of
@@ -76,16 +84,21 @@ impl Budget {
         if room < SPARE_BYTES_MIN || !permit.grow_to(room) {
             return permit;
         }
-        let Some(of_copy) = self.take_now(copy_bytes) else { return permit };
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of_copy = Permit { shared: Arc::clone(&self.shared), taken: 0 };
+        if !of_copy.take(copy_bytes.max(MESSAGE_BYTES_MIN)) {
+            return permit;
+        }
+        let mut spare = self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.iter().map(|spare| spare.buffer.capacity()).sum::<usize>().saturating_add(room) > SPARE_BYTES_MAX {
             return permit;
         }
         buffer.clear();
-        spare.push(Spare { buffer, permit });
+        spare.push(Spare { buffer, taken: std::mem::take(&mut permit.taken) });
         of_copy
     }
+}
 
+impl Shared {
     /// The smallest spare room for a message of this size.
     fn take_spare(&self, bytes: usize) -> Option<Spare> {
         let fits = |room: usize| room >= bytes && room / SPARE_USED_MIN_DIVISOR <= bytes;
@@ -95,18 +108,13 @@ impl Budget {
         Some(spare.swap_remove(place))
     }
 
-    /// A share of the budget, if need be of what is kept spare.
-    fn take(&self, bytes: usize) -> Option<Permit> {
-        self.take_now(bytes).or_else(|| {
-            let spare = std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner));
-            drop(spare);
-            self.take_now(bytes)
-        })
+    fn take(&self, bytes: usize) -> bool {
+        self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(bytes)).is_ok()
     }
 
-    fn take_now(&self, bytes: usize) -> Option<Permit> {
-        let mut permit = Permit { free: Arc::clone(&self.free), taken: 0 };
-        permit.take(bytes.max(MESSAGE_BYTES_MIN)).then_some(permit)
+    fn give_up_spare(&self) {
+        let spare = std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner));
+        self.free.fetch_add(spare.iter().map(|spare| spare.taken).sum(), Ordering::AcqRel);
     }
 }
 
@@ -117,8 +125,12 @@ impl Permit {
         bytes <= self.taken || self.take((bytes - self.taken).max(STEP_BYTES)) || self.take(bytes - self.taken)
     }
 
+    /// Takes more, if need be of what is kept spare.
     fn take(&mut self, bytes: usize) -> bool {
-        let took = self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(bytes)).is_ok();
+        let took = self.shared.take(bytes) || {
+            self.shared.give_up_spare();
+            self.shared.take(bytes)
+        };
         if took {
             self.taken += bytes;
         }
@@ -128,7 +140,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.free.fetch_add(self.taken, Ordering::AcqRel);
+        self.shared.free.fetch_add(self.taken, Ordering::AcqRel);
     }
 }
 
@@ -176,10 +188,13 @@ mod tests {
         let budget = Budget::new(10 << 20);
         let (buffer, permit) = budget.open(8 << 20).unwrap();
         let share = budget.recycle(buffer, permit, 0);
-        assert!(budget.free.load(Ordering::Acquire) < 2 << 20, "kept, so taken");
-        assert!(budget.open(9 << 20).is_some(), "and given up where it is needed");
-        drop(share);
-        assert_eq!(budget.free.load(Ordering::Acquire), 10 << 20);
+        let free = || budget.shared.free.load(Ordering::Acquire);
+        assert!(free() < 2 << 20, "kept, so taken");
+        let (_, mut undeclared) = budget.open(0).unwrap();
+        assert!(free() < 2 << 20);
+        assert!(undeclared.grow_to(9 << 20), "and given up where it is needed");
+        drop((share, undeclared));
+        assert_eq!(free(), 10 << 20);
     }
 
     #[test]
@@ -187,7 +202,7 @@ mod tests {
         let budget = Budget::new(1 << 30);
         let open = (0..8).map(|_| budget.open(6 << 20).unwrap()).collect::<Vec<_>>();
         let shares: Vec<_> = open.into_iter().map(|(buffer, permit)| budget.recycle(buffer, permit, 0)).collect();
-        let kept: usize = budget.spare.lock().unwrap().iter().map(|spare| spare.buffer.capacity()).sum();
+        let kept: usize = budget.shared.spare.lock().unwrap().iter().map(|spare| spare.buffer.capacity()).sum();
         assert!((24 << 20..=SPARE_BYTES_MAX).contains(&kept), "{kept}");
         drop(shares);
     }
