@@ -17,6 +17,7 @@ mod differential;
 mod doctor;
 mod e2e;
 mod edits;
+mod explain;
 mod golden;
 mod hold;
 mod home;
