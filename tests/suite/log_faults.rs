@@ -272,15 +272,16 @@ fn a_failed_fdatasync_is_never_retried() {
 fn child_appends_until_it_is_killed() {
     let Ok(dir) = std::env::var("LOG_CHILD_DIR") else { return };
     let start: Timestamp = std::env::var("LOG_CHILD_NOW").unwrap().parse().unwrap();
-    let appends: i64 = std::env::var("LOG_CHILD_APPENDS").unwrap().parse().unwrap();
+    let number = |name: &str| -> i64 { std::env::var(name).unwrap().parse().unwrap() };
+    let (sessions, appends) = (number("LOG_CHILD_SESSIONS"), number("LOG_CHILD_APPENDS"));
+    let minutes = number("LOG_CHILD_MINUTES");
     let journal = keeper(Path::new(&dir), start);
     std::thread::scope(|scope| {
-        for session in 0..8 {
+        for session in 0..sessions {
             let journal = journal.clone();
             scope.spawn(move || {
                 for i in 0..appends {
-                    // A day passes every few hundred records: keys and segments change under load.
-                    let now = start + jiff::SignedDuration::from_mins(i * 5);
+                    let now = start + jiff::SignedDuration::from_mins(i * minutes);
                     if session == 0 && journal.tick_blocking(now, &[]).is_err() {
                         return;
                     }
@@ -296,8 +297,26 @@ fn child_appends_until_it_is_killed() {
     });
 }
 
+/// What a child does.
+#[derive(Clone, Copy)]
+struct Work {
+    /// So many append side by side,
+    sessions: i64,
+    /// each so many records,
+    appends: i64,
+    /// with so much time from one to the next.
+    minutes: i64,
+}
+
+/// Until it is killed. A day passes every few hundred records: keys and segments change under load.
+const ENDLESS: Work = Work { sessions: 8, appends: i64::MAX, minutes: 5 };
+/// Three hours and a bit.
+const SHORT: Work = Work { sessions: 8, appends: 40, minutes: 5 };
+/// Two days, with every step of a change of day, and little else.
+const TWO_DAYS: Work = Work { sessions: 1, appends: 5, minutes: 240 };
+
 /// A child that appends, perhaps under another program.
-fn child(dir: &Path, round: i32, appends: i64, under: &[String]) -> Child {
+fn child(dir: &Path, round: i32, work: Work, under: &[String]) -> Child {
     let test = std::env::current_exe().unwrap();
     let own = ["--ignored", "--exact", "log_faults::child_appends_until_it_is_killed", "--nocapture"];
     let now = at("2026-06-11T12:00:00Z") + jiff::SignedDuration::from_hours(i64::from(round) * 24 * 365);
@@ -310,7 +329,9 @@ fn child(dir: &Path, round: i32, appends: i64, under: &[String]) -> Child {
         None => Command::new(&test),
     };
     command.args(own).env("LOG_CHILD_DIR", dir).env("LOG_CHILD_NOW", now.to_string());
-    command.env("LOG_CHILD_APPENDS", appends.to_string());
+    command.env("LOG_CHILD_SESSIONS", work.sessions.to_string());
+    command.env("LOG_CHILD_APPENDS", work.appends.to_string());
+    command.env("LOG_CHILD_MINUTES", work.minutes.to_string());
     command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null()).spawn().unwrap()
 }
 
@@ -336,7 +357,7 @@ fn a_killed_daemon_loses_nothing_it_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let mut all = Vec::new();
     for round in 0..6 {
-        let mut child = child(dir.path(), round, i64::MAX, &[]);
+        let mut child = child(dir.path(), round, ENDLESS, &[]);
         let id = rustix::process::Pid::from_child(&child);
         // Killed in the middle of its work, at another point each time, however slow the machine is.
         let acknowledged = acknowledged(&mut child, |count| {
@@ -357,69 +378,71 @@ fn strace_works() -> bool {
     run.is_ok_and(|status| status.success())
 }
 
-#[test]
-fn system_calls_may_fail_under_a_daemon() {
+/// The system calls by which the journal changes files.
+const CALLS: [&str; 9] = ["write", "fdatasync", "fsync", "rename", "ftruncate", "openat", "unlink", "fchmod", "close"];
+
+/// A child under strace, which spoils the `when`th use of a system call on the files of the log. Returns what the child
+/// acknowledged and whether it ended by itself, having had its way.
+fn spoilt(dir: &Path, work: Work, call: &str, how: &str, when: usize) -> (Vec<Reference>, bool) {
+    let mut under: Vec<String> = ["strace", "-f", "-qq", "-o"].map(str::to_owned).to_vec();
+    let seen = dir.join("strace");
+    under.extend([seen.display().to_string(), "-e".to_owned(), format!("trace={call}"), "-e".to_owned()]);
+    under.extend([format!("inject={call}:{how}:when={when}"), "--".to_owned()]);
+    let log = dir.join("log");
+    std::fs::create_dir(&log).unwrap();
+    let mut child = child(&log, 0, work, &under);
+    let acknowledged = acknowledged(&mut child, |_| ());
+    let ended = child.wait().unwrap().success();
+    let was_spoilt = std::fs::read_to_string(seen).unwrap().contains(if how.starts_with("error") {
+        "(INJECTED)"
+    } else {
+        "SIGKILL"
+    });
+    (acknowledged, ended && !was_spoilt)
+}
+
+/// Every use of each of the calls, in two days of a small log.
+fn spoil_every_use(calls: &[&str], how: &str) {
     assert!(strace_works(), "strace cannot inject faults here: run tests/install-packages tools, and allow ptrace");
-    for (call, error) in [
-        ("write", "ENOSPC"),
-        ("fdatasync", "EIO"),
-        ("rename", "EIO"),
-        ("fsync", "EIO"),
-        ("ftruncate", "EIO"),
-        ("close", "EIO"),
-    ] {
-        for when in [1, 2, 5, 9, 30] {
+    for call in calls {
+        for when in 1.. {
             let dir = tempfile::tempdir().unwrap();
-            let under = ["strace", "-f", "-qq", "-o", "/dev/null", "-P"].map(str::to_owned);
-            let mut under = under.to_vec();
-            under.push(dir.path().join("segments/000000000000_2026-06-11.jsonl").display().to_string());
-            under.extend(["-P".to_owned(), dir.path().join("checkpoint.new").display().to_string()]);
-            under.extend(["-e".to_owned(), format!("trace={call}"), "-e".to_owned()]);
-            under.extend([format!("inject={call}:error={error}:when={when}"), "--".to_owned()]);
-            // It goes on for as long as the journal lets it, and ends by itself.
-            let mut child = child(dir.path(), 0, 40, &under);
-            let acknowledged = acknowledged(&mut child, |_| ());
-            let _ = child.wait();
-            all_is_well_later(dir.path(), &acknowledged, &format!("{call} {error} at {when}"));
+            let (acknowledged, unspoilt) = spoilt(dir.path(), TWO_DAYS, call, how, when);
+            all_is_well_later(&dir.path().join("log"), &acknowledged, &format!("{call}, use {when}, {how}"));
+            if unspoilt {
+                // It ran to its end before it came to this use.
+                assert!(when > 1 || matches!(*call, "ftruncate" | "unlink"), "{call} is never used");
+                assert_eq!(acknowledged.len(), 5, "{call}, use {when}, {how}");
+                break;
+            }
         }
     }
 }
 
-/// Killed at uses of each system call by which files change, from the first one on: what it acknowledged before stands.
 #[test]
-fn a_daemon_killed_at_any_system_call_loses_nothing_it_acknowledged() {
+fn every_system_call_may_fail_under_a_daemon() {
+    // `openat` fails in the loader of the program too, which says nothing about the log.
+    let of_the_log: Vec<&str> = CALLS.into_iter().filter(|call| *call != "openat").collect();
+    spoil_every_use(&of_the_log, "error=EIO");
+    spoil_every_use(&["write"], "error=ENOSPC");
+}
+
+#[test]
+fn a_daemon_killed_at_every_system_call_loses_nothing_it_acknowledged() {
+    spoil_every_use(&CALLS, "signal=SIGKILL");
+}
+
+/// The same with many sessions side by side, at some uses of each call: what waits together is lost or kept together.
+#[test]
+fn system_calls_may_fail_under_a_busy_daemon() {
     assert!(strace_works(), "strace cannot inject faults here: run tests/install-packages tools, and allow ptrace");
-    let mut kills = 0;
-    for (call, step) in [
-        ("write", 211),
-        ("fdatasync", 47),
-        ("fsync", 5),
-        ("rename", 3),
-        ("openat", 61),
-        ("unlink", 1),
-        ("fchmod", 1),
-        ("close", 61),
-    ] {
-        for when in (1..).step_by(step) {
+    for call in ["write", "fdatasync", "rename", "close"] {
+        for (how, when) in [("error=EIO", 9), ("error=EIO", 60), ("signal=SIGKILL", 30), ("signal=SIGKILL", 90)] {
             let dir = tempfile::tempdir().unwrap();
-            let under = ["strace", "-f", "-qq", "-o", "/dev/null", "-e"].map(str::to_owned);
-            let inject = [
-                format!("trace={call}"),
-                "-e".into(),
-                format!("inject={call}:signal=SIGKILL:when={when}"),
-                "--".into(),
-            ];
-            // Two days and a half, in eight sessions: keys and segments change.
-            let mut child = child(dir.path(), 0, 150, &[under.as_slice(), &inject].concat());
-            let acknowledged = acknowledged(&mut child, |_| ());
-            if child.wait().unwrap().success() || when > 7 * step {
-                break;
-            }
-            kills += 1;
-            all_is_well_later(dir.path(), &acknowledged, &format!("{call} killed at {when}"));
+            let (acknowledged, _) = spoilt(dir.path(), SHORT, call, how, when);
+            all_is_well_later(&dir.path().join("log"), &acknowledged, &format!("busy: {call}, use {when}, {how}"));
         }
     }
-    assert!(kills > 30, "{kills} kills");
 }
 
 /// As [`all_is_well`], long after the child's own clock.

@@ -188,8 +188,8 @@ fn a_bad_line_or_a_missing_record_means_later_and_an_alarm() {
 
 #[test]
 fn a_failed_fdatasync_means_later_and_an_alarm_until_the_daemon_is_started_again() {
-    // The first few make the log; of those that follow, for messages, one fails and no other.
-    let inject = "inject=fdatasync:error=EIO:when=40";
+    // The first few dozen make the log; of those that follow, for messages, one fails and no other.
+    let inject = "inject=fdatasync:error=EIO:when=120";
     let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", inject, "--"];
     let mut world = World::start(&Setup::new(&super::world::charter()).clock(NOON).through(&strace));
     let letter = from_a("libre@listes.example");
