@@ -264,6 +264,8 @@ impl Gateway {
         let group = rustix::process::Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         let _ = self.process.as_mut().unwrap().wait();
+        // Under another program it is that one's child, and may hold its socket for a moment longer.
+        assert!(wait_within(PATIENCE, || (!self.is_listening()).then_some(())).is_some(), "it outlives its death");
     }
 
     /// Asks the daemon to stop and waits for it.
