@@ -80,8 +80,8 @@ impl<'a> Decoded<'a> {
         self.is_undeclared_utf8
     }
 
-    /// The text could be written in UTF-8 without loss.
-    pub(super) fn can_be_recoded(&self) -> bool {
+    /// Every octet has a meaning in the charset: the text could be written in UTF-8 without loss.
+    pub(super) fn is_whole(&self) -> bool {
         !self.is_damaged
     }
 

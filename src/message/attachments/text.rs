@@ -71,9 +71,11 @@ impl<'a> TextBody<'a> {
                 };
                 let marked = matches!(octets.get(..2), Some(b"\xff\xfe" | b"\xfe\xff"));
                 let named = if little_endian { UTF_16LE } else { UTF_16BE };
-                let text = named.decode_with_bom_removal(&octets).0.into_owned();
-                let charset = TextCharset::Utf16 { little_endian, marked };
-                Self { octets: Cow::Owned(text.into_bytes()), charset, is_html }
+                let (text, is_damaged) = named.decode_with_bom_removal(&octets);
+                // What has no meaning could not be written back as it was.
+                let charset =
+                    if is_damaged { TextCharset::Opaque } else { TextCharset::Utf16 { little_endian, marked } };
+                Self { octets: Cow::Owned(text.into_owned().into_bytes()), charset, is_html }
             }
             Some(encoding) if encoding.is_ascii_compatible() || encoding == encoding_rs::ISO_2022_JP => {
                 Self { octets, charset: TextCharset::AsciiCompatible(encoding), is_html }

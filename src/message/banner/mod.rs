@@ -157,7 +157,9 @@ fn change(raw: &[u8], tree: &Tree, part: &Part, words: &Words) -> Result<Option<
     let octets = decode::transfer(part.encoding, body);
     let label = part.media_type.parameter("charset");
     let text = Decoded::read(&octets, label).ok_or(Unwritable)?;
-    if part.encoding == TransferEncoding::Unknown || text.is_wide() && part.encoding.is_identity() {
+    // In a wide text an octet too few shifts all that follows, and what it shows is no guide to where words go.
+    if part.encoding == TransferEncoding::Unknown || text.is_wide() && (part.encoding.is_identity() || !text.is_whole())
+    {
         return Err(Unwritable);
     }
     let written = if part.media_type.name == "text/html" {

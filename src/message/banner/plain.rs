@@ -18,7 +18,7 @@ pub(super) fn write(text: &Decoded<'_>, words: &Words, flowed: bool) -> Result<O
         let splices = [Splice::insert(text.mark_bytes, before), Splice::insert(text.octets.len(), after)];
         return Ok(Some(Written::Spliced(splices.into_iter().filter(|s| !s.with.is_empty()).collect())));
     }
-    if !text.can_be_recoded() {
+    if !text.is_whole() {
         return Err(Unwritable);
     }
     Ok(Some(Written::Recoded(format!("{before}{}{after}", text.text))))
