@@ -1,80 +1,57 @@
 //! `charter-milter explain`, run as people run it: on a message, an mbox file and a Maildir.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-const CHARTER: &str = r#"
-[charter]
-id       = "essai"
-title    = "Charte d'essai"
-language = "fr"
-timezone = "Europe/Paris"
-contest  = "commission@organisation.example"
-
-[[list]]
-address = "electeurs@listes.example"
-label   = "Électeurs"
-
-[[sender]]
-name      = "Liste A"
-addresses = ["liste-a@candidats.example"]
-proofs    = [{ sasl = "liste-a" }]
-lists     = ["electeurs@listes.example"]
-adhered   = 2018-06-01
-
-[rules]
-sender      = { clause = "e:sender" }
-attachments = { action = "strip", clause = "e:attachments" }
-petition    = { action = "reject", threshold = 1.0, clause = "e:petition" }
-subject     = { tag = "[{label}]", clause = "e:subject" }
-"#;
+use crate::e2e::world::{NOON, charter};
+use crate::home::Home;
+use crate::mta::gateway::binary;
+use crate::mta::write;
 
 const PETITION: &str = "Signez la pétition : https://www.change.org/p/horaires\r\n";
 
-/// A configuration and a place for messages.
+/// A home with the charter of the end-to-end tests, and a place for messages.
 struct Desk {
     directory: tempfile::TempDir,
+    home: Home,
 }
 
 impl Desk {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join("charters")).unwrap();
-        std::fs::write(directory.path().join("charters/essai.toml"), CHARTER).unwrap();
-        std::fs::write(directory.path().join("charter-milter.toml"), "charters = [\"charters/*.toml\"]\n").unwrap();
-        Self { directory }
+        let home = Home::with(directory.path(), "");
+        home.charter("essai", &charter());
+        Self { directory, home }
+    }
+
+    /// A desk under a charter that says nothing of mail to others.
+    fn of_one_list() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::new(directory.path(), &["essai"], "");
+        Self { directory, home }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn command(&self, message: &Path) -> Vec<String> {
-        let config = self.path("charter-milter.toml").display().to_string();
-        let program = env!("CARGO_BIN_EXE_charter-milter");
-        let words = [program, "explain", "--config", &config, "--offline", "--login", "liste-a"];
-        words.into_iter().map(str::to_owned).chain([message.display().to_string()]).collect()
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        write(self.directory.path(), name, content)
     }
 
     fn explain(&self, message: &Path, more: &[&str]) -> (Option<i32>, String, String) {
-        let command = self.command(message);
-        let Output { status, stdout, stderr } =
-            Command::new(&command[0]).args(&command[1..]).args(more).output().unwrap();
+        let message = message.to_str().unwrap();
+        let command = [&["explain", "--offline", "--login", "liste-a", message], more].concat();
+        let output = self.home.run_at(Some(NOON), &command);
         let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
-        (status.code(), text(stdout), text(stderr))
+        (output.status.code(), text(output.stdout), text(output.stderr))
     }
 }
 
-fn message(subject: &str, body: &str) -> String {
+/// A message to one of the lists, which is named after the rule it is under.
+fn message(list: &str, body: &str) -> String {
     format!(
-        "From: Liste A <liste-a@candidats.example>\r\nTo: electeurs@listes.example\r\nSubject: {subject}\r\n\
+        "From: Liste A <liste-a@candidats.example>\r\nTo: {list}@listes.example\r\nSubject: Une demande\r\n\
          Message-ID: <1@candidats.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Transfer-Encoding: 8bit\r\n\r\n{body}"
     )
@@ -83,10 +60,15 @@ fn message(subject: &str, body: &str) -> String {
 #[test]
 fn every_rule_and_every_signal_is_shown_and_no_text() {
     let desk = Desk::new();
-    let file = desk.file("petition.eml", message("Une demande", PETITION).as_bytes());
+    // The list's rules for files and for the subject as well, before and after the rule that refuses.
+    let more = r#"rules   = { attachments = { action = "strip", clause = "t:attachments" }, subject = { tag = "[{label}]", clause = "t:subject" }, petition"#;
+    let fuller = charter().replace("rules   = { petition", more);
+    assert_ne!(fuller, charter());
+    desk.home.charter("essai", &fuller);
+    let file = desk.file("petition.eml", message("sans-petition", PETITION));
     let (code, out, err) = desk.explain(&file, &[]);
     assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
-    assert!(out.contains("reject: 550 5.7.1 [e:petition]"), "{out}");
+    assert!(out.contains("reject: 550 5.7.1 [t:petition]"), "{out}");
     // The clause, the two strongest reasons, and how to contest.
     assert!(
         out.contains("demande a ses lecteurs de signer une petition ; Un lien mene a une page de petition"),
@@ -96,7 +78,7 @@ fn every_rule_and_every_signal_is_shown_and_no_text() {
     let line = |start: &str| {
         out.lines().find(|line| line.trim().starts_with(start)).unwrap_or_else(|| panic!("{start}: {out}"))
     };
-    assert!(line("sender ").contains("miss") && line("sender ").contains("[e:sender]"));
+    assert!(line("sender ").contains("miss") && line("sender ").contains("[t:sender]"));
     assert!(line("petition ").contains("hit") && line("petition ").contains(" of 1.00"));
     assert!(line("attachments ").contains("miss"));
     assert!(line("subject ").contains("not run") && line("subject ").contains("already-refused"));
@@ -125,8 +107,8 @@ fn the_resulting_message_is_written_and_the_tree_drawn() {
     let desk = Desk::new();
     let body = "--b\r\nContent-Type: text/plain\r\n\r\nBonjour.\r\n--b\r\nContent-Type: application/pdf; name=t.pdf\r\n\
                 Content-Disposition: attachment; filename=t.pdf\r\n\r\n%PDF\r\n--b--\r\n";
-    let raw = message("Programme", body).replace("text/plain; charset=utf-8", "multipart/mixed; boundary=b");
-    let file = desk.file("tract.eml", raw.as_bytes());
+    let raw = message("editee", body).replace("text/plain; charset=utf-8", "multipart/mixed; boundary=b");
+    let file = desk.file("tract.eml", raw);
     let result = desk.path("result.eml");
     let (code, out, _) = desk.explain(&file, &["--tree", "--out", result.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{out}");
@@ -144,11 +126,11 @@ fn the_resulting_message_is_written_and_the_tree_drawn() {
 #[test]
 fn mailboxes_of_both_kinds_are_read_one_message_after_the_other() {
     let desk = Desk::new();
-    let (tract, petition) = (message("Tract", "Votez.\r\n"), message("Autre", PETITION));
+    let (tract, petition) = (message("sans-petition", "Votez.\r\n"), message("sans-petition", PETITION));
     let mbox = format!("From a@b Wed Jun 20 10:00:00 2018\n{tract}\nFrom a@b Wed Jun 20 10:01:00 2018\n{petition}\n");
-    let mbox = desk.file("box.mbox", mbox.replace("\r\n", "\n").as_bytes());
-    desk.file("Maildir/cur/1:2,S", tract.as_bytes());
-    desk.file("Maildir/new/2", petition.as_bytes());
+    let mbox = desk.file("box.mbox", mbox.replace("\r\n", "\n"));
+    desk.file("Maildir/cur/1:2,S", tract);
+    desk.file("Maildir/new/2", petition);
     std::fs::create_dir(desk.path("Maildir/tmp")).unwrap();
     for mailbox in [mbox, desk.path("Maildir")] {
         let (code, out, _) = desk.explain(&mailbox, &["--json"]);
@@ -163,13 +145,13 @@ fn mailboxes_of_both_kinds_are_read_one_message_after_the_other() {
 
 #[test]
 fn what_cannot_be_read_is_said_and_why() {
-    let desk = Desk::new();
+    let desk = Desk::of_one_list();
     let (code, out, err) = desk.explain(&desk.path("none.eml"), &[]);
     assert!(code == Some(2) && out.is_empty() && err.contains("none.eml: No such file"), "{err}");
     let empty = desk.file("empty.eml", b"");
-    let (code, out, _) = desk.explain(&empty, &["--rcpt", "electeurs@listes.example"]);
+    let (code, out, _) = desk.explain(&empty, &["--rcpt", "essai@lists.example"]);
     assert!(code == Some(1) && out.contains("reject"), "{out}");
-    let other = desk.file("other.eml", message("Tract", "Votez.\r\n").as_bytes());
+    let other = desk.file("other.eml", message("libre", "Votez.\r\n"));
     let (code, out, _) = desk.explain(&other, &["--rcpt", "ami@voisin.example"]);
     assert!(code == Some(0) && out.contains("no rule of any charter concerns this message"), "{out}");
 }
@@ -177,15 +159,20 @@ fn what_cannot_be_read_is_said_and_why() {
 /// On a terminal a bar shows how far a long mailbox is read; elsewhere there is none.
 #[test]
 fn a_long_mailbox_shows_its_progress_on_a_terminal_alone() {
-    let desk = Desk::new();
+    let desk = Desk::of_one_list();
     // No rule concerns them, so that reading them is all the work.
-    let one =
-        message("Tract", &"Votez pour nous, demain.\r\n".repeat(40_000)).replace("electeurs@listes", "ami@voisin");
+    let one = message("libre", &"Votez pour nous, demain.\r\n".repeat(40_000)).replace("libre@listes", "ami@voisin");
     let one = format!("From a@b Wed Jun 20 10:00:00 2018\n{one}\n").replace("\r\n", "\n");
-    let mbox = desk.file("box.mbox", one.repeat(8).as_bytes());
+    let mbox = desk.file("box.mbox", one.repeat(8));
     let (_, _, err) = desk.explain(&mbox, &["--json"]);
     assert_eq!(err, "");
-    let command = format!("exec {} --json", desk.command(&mbox).join(" "));
+    let config = desk.home.config();
+    let command = format!(
+        "exec {} explain --offline {} --config {} --json",
+        binary().display(),
+        mbox.display(),
+        config.display()
+    );
     let shown = Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains('█') && shown.contains("MiB/"), "{shown:?}");

@@ -48,16 +48,27 @@ pub struct Home {
 impl Home {
     /// Writes the files below `directory`: a charter for each of `ids`, and a main file that also says `more`.
     pub fn new(directory: &Path, ids: &[&str], more: &str) -> Self {
-        let home = Self { directory: directory.to_owned() };
+        let home = Self::with(directory, more);
         for id in ids {
-            write(directory, &format!("charters/{id}.toml"), CHARTER.replace("ID", id));
+            home.charter(id, &CHARTER.replace("ID", id));
         }
+        home
+    }
+
+    /// The same without a charter.
+    pub fn with(directory: &Path, more: &str) -> Self {
+        let home = Self { directory: directory.to_owned() };
         std::fs::create_dir_all(home.state()).unwrap();
         std::fs::set_permissions(home.state(), std::fs::Permissions::from_mode(0o700)).unwrap();
         let state = home.state();
         let main = format!("charters = [\"charters/*.toml\"]\nstate_directory = \"{}\"\n{more}", state.display());
         write(directory, "charter-milter.toml", main);
         home
+    }
+
+    /// Writes the charter `id`.
+    pub fn charter(&self, id: &str, text: &str) {
+        write(&self.directory, &format!("charters/{id}.toml"), text);
     }
 
     /// The main file.

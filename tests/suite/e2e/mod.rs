@@ -12,4 +12,4 @@ mod proofs;
 mod rules;
 mod sendmail;
 mod service;
-mod world;
+pub mod world;
