@@ -100,6 +100,20 @@ impl Forger {
         forger
     }
 
+    /// Says in a record that one of the lines 0 to 2 was purged.
+    pub fn purge(&mut self) {
+        let before = date(2026, 6, 12);
+        self.event(&Event::Purge(PurgeRecord { first: 0, last: 2, purged: 1, before, ..PurgeRecord::default() }));
+    }
+
+    /// The lines, those of `indices` purged.
+    pub fn purged(&self, indices: &[usize]) -> Vec<String> {
+        let line = |(i, line): (usize, &String)| {
+            if indices.contains(&i) { purged_line(i as u64, &leaf_hash(line.as_bytes())) } else { line.clone() }
+        };
+        self.lines.iter().enumerate().map(line).collect()
+    }
+
     pub fn dir(&self) -> TempDir {
         dir_of(&self.lines)
     }
@@ -497,21 +511,12 @@ fn a_key_of_another_name_or_none_at_all_is_detected() {
 #[test]
 fn a_purge_that_no_record_covers_is_detected() {
     let mut forger = Forger::honest();
-    let blank = |lines: &mut Vec<String>, i: usize| lines[i] = purged_line(i as u64, &leaf_hash(lines[i].as_bytes()));
-    let mut lines = forger.lines.clone();
-    blank(&mut lines, 1);
+    let lines = forger.purged(&[1]);
     let what = verdict(dir_of(&lines).path(), &forger.anchored()).unwrap_err().what;
     assert_eq!(what, FaultKind::Purged { first: 1, last: 1 });
     // With the record it verifies, and the hash must still be the right one.
-    forger.event(&Event::Purge(PurgeRecord {
-        first: 0,
-        last: 2,
-        purged: 1,
-        before: date(2026, 6, 12),
-        ..PurgeRecord::default()
-    }));
-    let mut lines = forger.lines.clone();
-    blank(&mut lines, 1);
+    forger.purge();
+    let mut lines = forger.purged(&[1]);
     assert_eq!(verdict(dir_of(&lines).path(), &forger.anchored()).unwrap().purged, 1);
     lines[1] = purged_line(1, &[0; 32]);
     assert_eq!(verdict(dir_of(&lines).path(), &forger.anchored()).unwrap_err().what, FaultKind::Root);

@@ -6,11 +6,9 @@ use std::process::Command;
 use charter_milter::decision_log::checkpoint::sign_text;
 use charter_milter::decision_log::keys::DayKey;
 use charter_milter::decision_log::line::purged_line;
-use charter_milter::decision_log::record::{ClockRecord, Event, PurgeRecord};
-use charter_milter::decision_log::tree::leaf_hash;
+use charter_milter::decision_log::record::{ClockRecord, Event};
 use charter_milter::decision_log::verify::Anchors;
 use jiff::SignedDuration;
-use jiff::civil::date;
 use tempfile::TempDir;
 
 use crate::log_attacks::{Forger, dir_of, verdict};
@@ -140,21 +138,11 @@ fn they_agree_on_keys_used_wrongly() {
 #[test]
 fn they_agree_on_purges() {
     let mut forger = Forger::honest();
-    let blank = |lines: &mut Vec<String>, i: usize| lines[i] = purged_line(i as u64, &leaf_hash(lines[i].as_bytes()));
-    let mut unsaid = forger.lines.clone();
-    blank(&mut unsaid, 2);
-    forger.event(&Event::Purge(PurgeRecord {
-        first: 0,
-        last: 2,
-        purged: 1,
-        before: date(2026, 6, 12),
-        ..PurgeRecord::default()
-    }));
+    let unsaid = forger.purged(&[2]);
+    forger.purge();
     forger.checkpoint(1, 1);
-    let mut said = forger.lines.clone();
-    blank(&mut said, 2);
-    let mut beyond = said.clone();
-    blank(&mut beyond, 4);
+    let said = forger.purged(&[2]);
+    let beyond = forger.purged(&[2, 4]);
     let mut false_hash = said.clone();
     false_hash[2] = purged_line(2, &[1; 32]);
     let logs = [&forger.lines, &unsaid, &said, &beyond, &false_hash].map(|lines| bytes_of(lines)).to_vec();
