@@ -266,33 +266,56 @@ fn a_failed_fdatasync_is_never_retried() {
     stands(dir.path(), &[kept], "failed fdatasync");
 }
 
-/// The other side of the tests that kill: run by them in a process of its own, not by itself.
+/// The other side of the tests that kill, which run it in a process of its own with the place and the work in the
+/// environment. By itself it does the work of two days to its end.
 #[test]
-#[ignore = "the child of the tests that kill a process"]
 fn child_appends_until_it_is_killed() {
-    let Ok(dir) = std::env::var("LOG_CHILD_DIR") else { return };
-    let start: Timestamp = std::env::var("LOG_CHILD_NOW").unwrap().parse().unwrap();
+    let start = at("2026-06-11T12:00:00Z");
+    let Ok(dir) = std::env::var("LOG_CHILD_DIR") else {
+        let dir = tempfile::tempdir().unwrap();
+        let acknowledged = Mutex::new(Vec::new());
+        append_side_by_side(dir.path(), start, TWO_DAYS, |reference| {
+            acknowledged.lock().unwrap().push(reference);
+            Ok(())
+        });
+        let acknowledged = acknowledged.into_inner().unwrap();
+        assert_eq!(acknowledged.len(), 5, "nobody kills it");
+        all_is_well_later(dir.path(), &acknowledged, "unharmed");
+        return;
+    };
     let number = |name: &str| -> i64 { std::env::var(name).unwrap().parse().unwrap() };
-    let (sessions, appends) = (number("LOG_CHILD_SESSIONS"), number("LOG_CHILD_APPENDS"));
-    let minutes = number("LOG_CHILD_MINUTES");
-    let journal = keeper(Path::new(&dir), start);
+    let work = Work {
+        sessions: number("LOG_CHILD_SESSIONS"),
+        appends: number("LOG_CHILD_APPENDS"),
+        minutes: number("LOG_CHILD_MINUTES"),
+    };
+    let start = start + jiff::SignedDuration::from_hours(number("LOG_CHILD_ROUND") * 24 * 365);
+    append_side_by_side(Path::new(&dir), start, work, |reference| {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "ack {} {}", reference.index, data_encoding::HEXLOWER.encode(&reference.leaf))?;
+        out.flush()
+    });
+}
+
+/// Appends as `work` says, and tells of each record once it is acknowledged; a session ends at its first error.
+fn append_side_by_side(dir: &Path, start: Timestamp, work: Work, tell: impl Fn(Reference) -> io::Result<()> + Sync) {
+    let journal = keeper(dir, start);
+    let session = |number: i64| {
+        for i in 0..work.appends {
+            let now = start + jiff::SignedDuration::from_mins(i * work.minutes);
+            if number == 0 && journal.tick_blocking(now, &[]).is_err() {
+                return;
+            }
+            let Ok(reference) = journal.append_blocking(&operator(now, "child")) else { return };
+            if tell(reference).is_err() {
+                return;
+            }
+        }
+    };
     std::thread::scope(|scope| {
-        for session in 0..sessions {
-            let journal = journal.clone();
-            scope.spawn(move || {
-                for i in 0..appends {
-                    let now = start + jiff::SignedDuration::from_mins(i * minutes);
-                    if session == 0 && journal.tick_blocking(now, &[]).is_err() {
-                        return;
-                    }
-                    let Ok(reference) = journal.append_blocking(&operator(now, "child")) else { return };
-                    let hash = data_encoding::HEXLOWER.encode(&reference.leaf);
-                    let mut out = std::io::stdout().lock();
-                    if writeln!(out, "ack {} {hash}", reference.index).and_then(|()| out.flush()).is_err() {
-                        return;
-                    }
-                }
-            });
+        for number in 0..work.sessions {
+            let session = &session;
+            scope.spawn(move || session(number));
         }
     });
 }
@@ -315,11 +338,10 @@ const SHORT: Work = Work { sessions: 8, appends: 40, minutes: 5 };
 /// Two days, with every step of a change of day, and little else.
 const TWO_DAYS: Work = Work { sessions: 1, appends: 5, minutes: 240 };
 
-/// A child that appends, perhaps under another program.
+/// A child that appends from `round` years after the first one on, perhaps under another program.
 fn child(dir: &Path, round: i32, work: Work, under: &[String]) -> Child {
     let test = std::env::current_exe().unwrap();
-    let own = ["--ignored", "--exact", "log_faults::child_appends_until_it_is_killed", "--nocapture"];
-    let now = at("2026-06-11T12:00:00Z") + jiff::SignedDuration::from_hours(i64::from(round) * 24 * 365);
+    let own = ["--exact", "log_faults::child_appends_until_it_is_killed", "--nocapture"];
     let mut command = match under.split_first() {
         Some((program, arguments)) => {
             let mut command = Command::new(program);
@@ -328,7 +350,7 @@ fn child(dir: &Path, round: i32, work: Work, under: &[String]) -> Child {
         }
         None => Command::new(&test),
     };
-    command.args(own).env("LOG_CHILD_DIR", dir).env("LOG_CHILD_NOW", now.to_string());
+    command.args(own).env("LOG_CHILD_DIR", dir).env("LOG_CHILD_ROUND", round.to_string());
     command.env("LOG_CHILD_SESSIONS", work.sessions.to_string());
     command.env("LOG_CHILD_APPENDS", work.appends.to_string());
     command.env("LOG_CHILD_MINUTES", work.minutes.to_string());
