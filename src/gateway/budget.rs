@@ -14,12 +14,9 @@ const MESSAGE_BYTES_MIN: usize = 64 * 1024;
 /// By how much a message grows at a time, so that not every packet touches the shared counter.
 const STEP_BYTES: usize = 256 * 1024;
 
-/// Room for large messages is kept for the next: the system takes longer to hand out fresh memory than we take to fill it.
-/// Smaller room is not worth it.
+/// Room for large messages is kept for the next: the system takes longer to hand out fresh memory than we take to fill it. It
+/// counts in the budget, makes way for a message that it does not fit, and goes when none comes. Smaller room is not worth it.
 const SPARE_BYTES_MIN: usize = 256 * 1024;
-
-/// What is kept at most, for messages to come; it counts in the budget, and goes when the budget needs it.
-const SPARE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Room is not spent on a message that would leave more of it empty than this part.
 const SPARE_USED_MIN_DIVISOR: usize = 4;
@@ -42,6 +39,8 @@ struct Spare {
     buffer: Vec<u8>,
     /// Its place in the budget.
     taken: usize,
+    /// It has not been needed since the last look.
+    is_idle: bool,
 }
 
 /// One message's share; given back when it is dropped.
@@ -65,10 +64,21 @@ impl Budget {
         // What the mail server adds fits too, so that the copy never moves.
         let wanted = (declared / 64).saturating_mul(65);
         let mut permit = Permit { shared: Arc::clone(&self.shared), taken: 0 };
-        if let Some(Spare { buffer, taken }) = self.shared.take_spare(wanted) {
+        if let Some(Spare { buffer, taken, .. }) = self.shared.take_spare(wanted) {
             permit.taken = taken;
             return Some((buffer, permit));
         }
+        // Else the room of small messages would add to the peak of large ones.
+        self.shared.give_up(|spare| {
+            let mut missing = wanted;
+            let makes_way = |spare: &mut Spare| {
+                let room = spare.buffer.capacity();
+                let is_chosen = missing > 0 && room < wanted;
+                missing = if is_chosen { missing.saturating_sub(room) } else { missing };
+                is_chosen
+            };
+            spare.extract_if(.., makes_way).collect()
+        });
         let mut buffer = Vec::new();
         permit.take(declared.max(MESSAGE_BYTES_MIN)).then(|| {
             buffer.reserve_exact(wanted);
@@ -88,13 +98,16 @@ impl Budget {
         if !of_copy.take(copy_bytes.max(MESSAGE_BYTES_MIN)) {
             return permit;
         }
-        let mut spare = self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.iter().map(|spare| spare.buffer.capacity()).sum::<usize>().saturating_add(room) > SPARE_BYTES_MAX {
-            return permit;
-        }
         buffer.clear();
-        spare.push(Spare { buffer, taken: std::mem::take(&mut permit.taken) });
+        let spare = Spare { buffer, taken: std::mem::take(&mut permit.taken), is_idle: false };
+        self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner).push(spare);
         of_copy
+    }
+
+    /// Gives room back to the system that no message has needed since this was last called.
+    pub fn give_up_idle(&self) {
+        self.shared
+            .give_up(|spare| spare.extract_if(.., |spare| std::mem::replace(&mut spare.is_idle, true)).collect());
     }
 }
 
@@ -112,9 +125,10 @@ impl Shared {
         self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(bytes)).is_ok()
     }
 
-    fn give_up_spare(&self) {
-        let spare = std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner));
-        self.free.fetch_add(spare.iter().map(|spare| spare.taken).sum(), Ordering::AcqRel);
+    /// Gives back the spare room that is taken out.
+    fn give_up(&self, choose: impl FnOnce(&mut Vec<Spare>) -> Vec<Spare>) {
+        let given_up = choose(&mut self.spare.lock().unwrap_or_else(PoisonError::into_inner));
+        self.free.fetch_add(given_up.iter().map(|spare| spare.taken).sum(), Ordering::AcqRel);
     }
 }
 
@@ -128,7 +142,7 @@ impl Permit {
     /// Takes more, if need be of what is kept spare.
     fn take(&mut self, bytes: usize) -> bool {
         let took = self.shared.take(bytes) || {
-            self.shared.give_up_spare();
+            self.shared.give_up(std::mem::take);
             self.shared.take(bytes)
         };
         if took {
@@ -197,13 +211,36 @@ mod tests {
         assert_eq!(free(), 10 << 20);
     }
 
+    fn spare_bytes(budget: &Budget) -> usize {
+        budget.shared.spare.lock().unwrap().iter().map(|spare| spare.buffer.capacity()).sum()
+    }
+
     #[test]
-    fn little_is_kept_spare() {
+    fn what_does_not_fit_makes_way() {
         let budget = Budget::new(1 << 30);
         let open = (0..8).map(|_| budget.open(6 << 20).unwrap()).collect::<Vec<_>>();
         let shares: Vec<_> = open.into_iter().map(|(buffer, permit)| budget.recycle(buffer, permit, 0)).collect();
-        let kept: usize = budget.shared.spare.lock().unwrap().iter().map(|spare| spare.buffer.capacity()).sum();
-        assert!((24 << 20..=SPARE_BYTES_MAX).contains(&kept), "{kept}");
+        let kept = spare_bytes(&budget);
+        assert!(kept >= 48 << 20, "{kept}");
+        let _larger = budget.open(20 << 20).unwrap();
+        let left = spare_bytes(&budget);
+        assert!(left <= kept - (20 << 20) && left >= kept - (28 << 20), "{left} of {kept}");
         drop(shares);
+    }
+
+    #[test]
+    fn what_nobody_needs_goes() {
+        let budget = Budget::new(1 << 30);
+        let free = || budget.shared.free.load(Ordering::Acquire);
+        let (buffer, permit) = budget.open(6 << 20).unwrap();
+        drop(budget.recycle(buffer, permit, 0));
+        budget.give_up_idle();
+        assert!(spare_bytes(&budget) > 0, "it may be needed yet");
+        let (buffer, permit) = budget.open(6 << 20).unwrap();
+        drop(budget.recycle(buffer, permit, 0));
+        budget.give_up_idle();
+        assert!(spare_bytes(&budget) > 0, "it was needed");
+        budget.give_up_idle();
+        assert_eq!((spare_bytes(&budget), free()), (0, 1 << 30));
     }
 }
