@@ -63,6 +63,7 @@ fn texts() {
     for (name, unit) in [
         ("10 MB plain", LETTER),
         ("10 MB hostile", "signer la convention https://change.org/p/x p e t i t i o n "),
+        ("10 MB of letters", "x "),
         ("10 MB of one tag", "a "),
     ] {
         let mut text = unit.repeat(10_000_000 / unit.len());

@@ -3,6 +3,10 @@
 //! Every word of every message comes by here, so that what cannot be a disguise is told by its first letter and its
 //! length before anything is compared.
 
+use std::ops::ControlFlow;
+
+use aho_corasick::AhoCorasick;
+
 use crate::message::text::{Place, Sentence, View, Word, plain_letters, push_plain_letters};
 
 /// Strong words are looked for in disguised spellings of at most so many pieces.
@@ -12,6 +16,8 @@ const DISGUISE_BYTES: std::ops::RangeInclusive<usize> = 4..=40;
 
 /// A masked word of which fewer letters are left is anybody's guess.
 const KNOWN_LETTERS_MIN: usize = 4;
+/// Plain letters of a piece of at most two characters, in octets.
+const LETTER_BYTES_MAX: usize = 16;
 /// Stands for a letter left out.
 const MASK: char = '*';
 
@@ -27,6 +33,8 @@ pub(super) struct Disguises {
     latin: Vec<Option<char>>,
     /// Letters of the shortest and of the longest.
     letters: (usize, usize),
+    /// Finds their letters in other letters; `None` when there are none, or far too many.
+    finder: Option<AhoCorasick>,
 }
 
 #[derive(Debug)]
@@ -55,6 +63,7 @@ impl Disguises {
         disguises.beginnings.dedup();
         let stands = |c: &u8| disguises.may_begin_with(char::from(*c));
         disguises.ascii_initials = (0..128).filter(stands).fold(0, |bits, c| bits | 1 << c);
+        disguises.finder = AhoCorasick::new(disguises.words.iter().map(|strong| &strong.letters)).ok();
         disguises.latin = (0..=u8::MAX).map(|c| plain_letter(char::from(c))).collect();
         disguises
     }
@@ -142,8 +151,23 @@ impl<'a> Respeller<'a> {
         let words = view.words_of(sentence);
         let mut respelled: Option<Respelled> = None;
         let mut at = 0;
+        // Letters set apart are known to hide nothing before this word.
+        let mut searched = 0;
         while let Some(word) = words.get(at) {
-            let Some((replacements, pieces)) = self.unmask(words.get(at..).unwrap_or_default()) else {
+            let rest = words.get(at..).unwrap_or_default();
+            let unmasked = self.unmask(rest).or_else(|| {
+                if at < searched {
+                    return None;
+                }
+                match self.spaced_letters(rest) {
+                    ControlFlow::Break(found) => Some(found),
+                    ControlFlow::Continue(words) => {
+                        searched = at + words;
+                        None
+                    }
+                }
+            });
+            let Some((replacements, pieces)) = unmasked else {
                 if let Some(respelled) = &mut respelled {
                     respelled.push(view.word(word), *word);
                 }
@@ -168,20 +192,18 @@ impl<'a> Respeller<'a> {
         respelled
     }
 
-    /// What the first of these words hides, alone or with those that follow, and how many words that takes.
+    /// What the first of these words hides, alone or with those that are joined to it, and how many words that takes.
     fn unmask(&mut self, words: &[Word]) -> Option<Unmasked<'a>> {
         let first = words.first()?;
         let is_possible = self.disguises.may_begin_as(self.view.word(first))
             || first.signs().any(|sign| self.disguises.may_begin_with(sign));
-        if is_possible {
-            if let Some(word) = self.one_word(first) {
-                return Some((vec![word], 1));
-            }
-            if let Some(found) = self.joined_pieces(words) {
-                return Some(found);
-            }
+        if !is_possible {
+            return None;
         }
-        self.spaced_letters(words)
+        match self.one_word(first) {
+            Some(word) => Some((vec![word], 1)),
+            None => self.joined_pieces(words),
+        }
     }
 
     /// One word with digits or signs for letters, or accents no such word has: `pet1tion`, `$ignez`.
@@ -256,31 +278,43 @@ impl<'a> Respeller<'a> {
         self.disguises.words.iter().find(fits).map(|strong| strong.word.as_str())
     }
 
-    /// Letters one by one, with white space between them: `p é t i t i o n`; several strong words may follow each other.
-    fn spaced_letters(&mut self, words: &[Word]) -> Option<Unmasked<'a>> {
+    /// Letters one by one, with white space between them: `p é t i t i o n`; several strong words may follow each other. Where
+    /// these words begin with none, says for how many of them that is settled.
+    fn spaced_letters(&mut self, words: &[Word]) -> ControlFlow<Unmasked<'a>, usize> {
         let view = self.view;
         let length = |word: &Word| view.word(word).chars().count();
         let pieces = words.iter().take_while(|word| word.len <= 4 && length(word) <= 2).take(PIECES_MAX).count();
-        if pieces < 4 {
-            return None;
-        }
-        let single = words.iter().take(pieces).filter(|word| length(word) == 1).count();
-        if single * 2 < pieces {
-            return None;
-        }
+        let (shortest, longest) = self.disguises.letters;
+        let settled = if pieces < PIECES_MAX { pieces + 1 } else { PIECES_MAX.saturating_sub(longest) + 1 };
+        let Some(finder) = self.disguises.finder.as_ref().filter(|_| pieces * 2 >= shortest) else {
+            return ControlFlow::Continue(settled);
+        };
         self.letters.clear();
-        for word in words.iter().take(pieces) {
+        // The piece that each octet of the letters is of.
+        let mut piece_of = [0u8; PIECES_MAX * LETTER_BYTES_MAX];
+        for (piece, word) in (0..).zip(words.iter().take(pieces)) {
+            let start = self.letters.len();
             push_plain_letters(view.word(word).chars(), &mut self.letters);
+            piece_of.iter_mut().take(self.letters.len()).skip(start).for_each(|of| *of = piece);
         }
-        let mut found: Vec<(usize, &str)> = self
-            .disguises
-            .words
-            .iter()
-            .filter_map(|strong| Some((self.letters.find(&strong.letters)?, strong.word.as_str())))
+        let mut found: Vec<(usize, &str)> = finder
+            .find_overlapping_iter(&self.letters)
+            .filter(|found| {
+                let covered = piece_of.get(found.range()).unwrap_or_default();
+                let (Some(first), Some(last)) = (covered.first(), covered.last()) else { return false };
+                let covered = words.get(usize::from(*first)..=usize::from(*last)).unwrap_or_default();
+                covered.iter().filter(|word| length(word) == 1).count() * 2 >= covered.len()
+            })
+            .filter_map(|found| {
+                Some((found.start(), self.disguises.words.get(found.pattern().as_usize())?.word.as_str()))
+            })
             .collect();
         found.sort_unstable_by_key(|(at, word)| (*at, std::cmp::Reverse(word.len())));
         found.dedup_by_key(|(at, _)| *at);
-        (!found.is_empty()).then(|| (found.into_iter().map(|(_, word)| word).collect(), pieces))
+        if found.is_empty() {
+            return ControlFlow::Continue(settled);
+        }
+        ControlFlow::Break((found.into_iter().map(|(_, word)| word).collect(), pieces))
     }
 }
 

@@ -115,6 +115,18 @@ fn spellings_that_hide_a_word_say_so() {
 }
 
 #[test]
+fn letters_set_apart_are_found_wherever_they_begin_among_others() {
+    for before in (0..90).step_by(7) {
+        for filler in ["x ", "xy ", "x xy "] {
+            let text = format!("{}p é t i t i o n", filler.repeat(before));
+            assert!(ids(&plain(&text)).contains(&"disguised-spelling"), "{text}");
+        }
+    }
+    // Words of two letters are words.
+    assert!(!ids(&plain("le pé ti ti on de la")).contains(&"disguised-spelling"));
+}
+
+#[test]
 fn letters_left_out_are_guessed_where_enough_is_left() {
     for text in ["Signez la p*tition", "Sig*ez la pétition", "Signez la pét#tion"] {
         let report = plain(&format!("{text} https://agir.example/x"));
