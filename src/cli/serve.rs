@@ -22,6 +22,7 @@ use crate::decision_log::record::{ConfigRecord, FileDigest};
 use crate::decision_log::{Journal, Options, Pseudonymizer, Record, Role};
 use crate::gateway::{Clock, Gateway, InForce, Memory, Parts};
 use crate::hold::ledger;
+use crate::milter::workers::Workers;
 use crate::milter::{self, meters};
 use crate::proof::dkim;
 use crate::store::sqlite::Sqlite;
@@ -120,6 +121,7 @@ async fn serve(args: &Args, config: Config) -> Result<(), Failure> {
     let bound = sockets::bind(&daemon.listeners).await?;
     let (in_force, watched) = watch::channel(Arc::new(InForce::new(config)));
     let gateway = Arc::new(open(&daemon, watched, &clock)?);
+    let workers = Arc::new(Workers::start()?);
     announce(args, &gateway, &in_force.borrow().clone()).await;
     meters::config_loaded(clock());
 
@@ -129,6 +131,7 @@ async fn serve(args: &Args, config: Config) -> Result<(), Failure> {
         tasks.spawn(serve_socket(
             socket,
             Arc::clone(&gateway),
+            Arc::clone(&workers),
             daemon.limits.connections_max as usize,
             stopped.clone(),
         ));
@@ -167,7 +170,8 @@ fn open(daemon: &Daemon, in_force: watch::Receiver<Arc<InForce>>, clock: &Clock)
         copies_key: copies_key(&state.keys())?,
     };
     let dkim = dkim::Verifier::new(&daemon.dns.servers, daemon.dns.timeout)?;
-    Ok(Gateway::new(Parts { in_force, memory, dkim, journal, clock: Arc::clone(clock) }))
+    let background = tokio::runtime::Handle::current();
+    Ok(Gateway::new(Parts { in_force, memory, dkim, journal, clock: Arc::clone(clock), background }))
 }
 
 /// The key of the fingerprints, drawn when the daemon first starts.
@@ -204,6 +208,7 @@ fn make_private_directory(path: &Path) -> Result<(), Failure> {
 async fn serve_socket(
     socket: Bound,
     gateway: Arc<Gateway>,
+    workers: Arc<Workers>,
     connections_max: usize,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -211,7 +216,9 @@ async fn serve_socket(
     let shutdown = async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    if let Err(error) = milter::serve(socket.socket, socket.role, gateway, connections_max, IDLE_MAX, shutdown).await {
+    let served =
+        milter::serve(socket.socket, socket.role, gateway, &workers, connections_max, IDLE_MAX, shutdown).await;
+    if let Err(error) = served {
         tracing::error!(%error, socket = name, "a socket is no longer served");
     }
 }

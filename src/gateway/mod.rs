@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub use budget::{Budget, Permit};
@@ -46,6 +47,10 @@ pub const REFERENCE_FIELD: &str = "X-Charter-Reference";
 
 /// How long the record of a decision that failed may take, so that the reply still reaches the mail server in time.
 const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// A larger message is judged in the background. Such a text is read and weighed in some milliseconds, and so is kept a
+/// connection that waits meanwhile.
+const JUDGED_HERE_BYTES_MAX: usize = 128 << 10;
 
 /// Crockford's base 32: no letter that looks like a digit.
 const REFERENCE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -151,6 +156,8 @@ pub struct Parts {
     pub journal: Journal,
     /// The clock.
     pub clock: Clock,
+    /// Where large messages are judged, so that they keep no connection waiting but their own: a runtime of several threads.
+    pub background: Handle,
 }
 
 impl Gateway {
@@ -290,7 +297,10 @@ impl Gateway {
         let (gateway, for_faults) = (Arc::clone(self), (matter.clone(), envelope.clone()));
         let started = std::time::Instant::now();
         // A task of its own: a panic in it is an answer here, and not the silent end of the session.
-        let mut task = tokio::spawn(async move { gateway.rule(&matter, &envelope, (raw, permit), role).await });
+        let size = raw.len();
+        let ruling = async move { gateway.rule(&matter, &envelope, (raw, permit), role).await };
+        let mut task =
+            if size > JUDGED_HERE_BYTES_MAX { self.parts.background.spawn(ruling) } else { tokio::spawn(ruling) };
         let reason = match tokio::time::timeout(deadline, &mut task).await {
             Ok(Ok(ruled)) => {
                 metrics::histogram!(meters::DECISION_SECONDS).record(started.elapsed());
@@ -441,9 +451,11 @@ impl Gateway {
         self.parts.memory.forget_counters(before).await
     }
 
-    /// What the log does by the clock; returns the checkpoints signed. Also looks whether what failed works again.
+    /// What the log does by the clock; returns the checkpoints signed. Also looks whether what failed works again, and gives back
+    /// memory that nobody needs.
     pub async fn tick(&self, open_windows: &[String]) -> Vec<Published> {
         let now = self.now();
+        self.budget.give_up_idle();
         for (writer, works) in
             [("store", self.parts.memory.store_works(now).await), ("ledger", self.parts.memory.ledger_works().await)]
         {

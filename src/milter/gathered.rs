@@ -11,6 +11,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::workers::Seat;
+
 /// Packets that change a message, and so are no answer (libmilter's `SMFIR_ADDRCPT`, `_ADDRCPT_PAR`, `_DELRCPT`,
 /// `_REPLBODY`, `_CHGFROM`, `_ADDHEADER`, `_INSHEADER`, `_CHGHEADER` and `_QUARANTINE`).
 const CHANGES: &[u8] = b"+2-behimq";
@@ -29,6 +31,8 @@ pub struct Gathered<S> {
     /// How much of `kept` has been sent.
     sent: usize,
     reading: Packet,
+    /// Given back once the connection is closed.
+    _seat: Seat,
 }
 
 /// Where in a packet the next octet written will be.
@@ -80,8 +84,8 @@ impl Packet {
 
 impl<S> Gathered<S> {
     /// Wraps a connection from the MTA.
-    pub fn new(stream: S) -> Self {
-        Self { stream, kept: Vec::new(), sent: 0, reading: Packet::new() }
+    pub(super) fn new(stream: S, seat: Seat) -> Self {
+        Self { stream, kept: Vec::new(), sent: 0, reading: Packet::new(), _seat: seat }
     }
 }
 
@@ -152,7 +156,7 @@ mod tests {
     #[tokio::test]
     async fn changes_wait_for_the_answer_that_ends_them() {
         let (mut peer, stream) = tokio::io::duplex(1 << 20);
-        let mut gathered = Gathered::new(stream);
+        let mut gathered = Gathered::new(stream, Seat::default());
         let mut expected = Vec::new();
         for kind in CHANGES {
             let change = packet(*kind, b"payload with an a, a c and a t");
@@ -171,7 +175,7 @@ mod tests {
     async fn an_answer_leaves_at_once_however_it_was_written() {
         for answer in b"acdrtypsO" {
             let (mut peer, stream) = tokio::io::duplex(1 << 20);
-            let mut gathered = Gathered::new(stream);
+            let mut gathered = Gathered::new(stream, Seat::default());
             let octets = [packet(b'h', b"X\0y\0"), packet(b'q', b""), packet(*answer, b"550 no\0")].concat();
             for octet in &octets {
                 gathered.write_all(&[*octet]).await.unwrap();
@@ -184,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn a_large_body_is_not_kept_whole() {
         let (mut peer, stream) = tokio::io::duplex(1 << 22);
-        let mut gathered = Gathered::new(stream);
+        let mut gathered = Gathered::new(stream, Seat::default());
         for _ in 0..16 {
             gathered.write_all(&packet(b'b', &vec![b'x'; 65_535])).await.unwrap();
             gathered.flush().await.unwrap();
@@ -196,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_kept_is_sent_before_the_stream_closes() {
         let (mut peer, stream) = tokio::io::duplex(1 << 20);
-        let mut gathered = Gathered::new(stream);
+        let mut gathered = Gathered::new(stream, Seat::default());
         gathered.write_all(&packet(b'h', b"X\0y\0")).await.unwrap();
         gathered.shutdown().await.unwrap();
         assert_eq!(arrived(&mut peer).await, packet(b'h', b"X\0y\0"));
@@ -205,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn progress_tells_that_the_mta_is_gone() {
         let (peer, stream) = tokio::io::duplex(1 << 20);
-        let mut gathered = Gathered::new(stream);
+        let mut gathered = Gathered::new(stream, Seat::default());
         drop(peer);
         gathered.write_all(&packet(b'h', b"X\0y\0")).await.unwrap();
         gathered.flush().await.unwrap();

@@ -1,22 +1,17 @@
 //! Sockets to listen on, wrapped so that no accept error ends the daemon.
 //!
-//! indymilter stops when a listener reports an error, and a daemon out of file descriptors would leave the MTA without
-//! its milter. [`Patient`] reports the error, waits, and goes on. On TCP it also sets `TCP_NODELAY`: several reply
-//! packets at end of message would otherwise wait for the peer's delayed acknowledgement, 44 ms each.
+//! A daemon out of file descriptors would leave the MTA without its milter. [`Patient`] reports the error, waits, and goes on.
+//! On TCP it also sets `TCP_NODELAY`: several reply packets at end of message would otherwise wait for the peer's delayed
+//! acknowledgement, 44 ms each.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use indymilter::{EitherStream, Listener};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::time::{Sleep, sleep};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::time::sleep;
 
-use super::gathered::Gathered;
+use super::workers::Stream;
 
 /// How long to wait after a failed accept: long enough for a connection to end, short against the MTA's 30 s.
 const BACK_OFF: Duration = Duration::from_millis(200);
@@ -40,86 +35,49 @@ impl Socket {
 }
 
 /// A listener that survives accept errors.
-pub struct Patient {
-    socket: Socket,
-    pause: Option<Pin<Box<Sleep>>>,
-    door: Door,
-}
-
-/// Whether a listener still accepts connections.
-#[derive(Debug, Clone, Default)]
-pub struct Door(Arc<AtomicBool>);
-
-impl Door {
-    /// From now on connections wait where the system keeps them: for the next daemon under socket activation, or until the
-    /// socket goes.
-    pub fn close(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_closed(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+#[derive(Debug)]
+pub(super) struct Patient(Socket);
 
 impl Patient {
     /// Wraps a bound socket.
-    #[must_use]
     pub fn new(socket: Socket) -> Self {
-        Self { socket, pause: None, door: Door::default() }
+        Self(socket)
     }
 
-    /// What closes it, from elsewhere.
-    #[must_use]
-    pub fn door(&self) -> Door {
-        self.door.clone()
+    /// The next connection. Loses none when it is dropped.
+    pub async fn accept(&self) -> Stream {
+        loop {
+            match self.try_accept().await {
+                Ok(stream) => return stream,
+                Err(error) => complain(&error),
+            }
+            sleep(BACK_OFF).await;
+        }
     }
 
-    fn poll_socket(&self, cx: &mut Context<'_>) -> Poll<io::Result<EitherStream<TcpStream, UnixStream>>> {
-        match &self.socket {
-            Socket::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, _)| {
+    async fn try_accept(&self) -> io::Result<Stream> {
+        match &self.0 {
+            Socket::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY not set; replies will be slow");
                 }
-                EitherStream::Tcp(stream)
-            }),
-            Socket::Unix(listener, _) => listener.poll_accept(cx).map_ok(|(stream, _)| EitherStream::Unix(stream)),
+                stream.into_std().map(Stream::Tcp)
+            }
+            Socket::Unix(listener, _) => listener.accept().await?.0.into_std().map(Stream::Unix),
         }
     }
 }
 
-impl Listener for Patient {
-    type Io = Gathered<EitherStream<TcpStream, UnixStream>>;
-
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Io>> {
-        loop {
-            if self.door.is_closed() {
-                return Poll::Pending;
-            }
-            if let Some(pause) = &mut self.pause {
-                match pause.as_mut().poll(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(()) => self.pause = None,
-                }
-            }
-            match self.poll_socket(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(Gathered::new(stream))),
-                Poll::Ready(Err(error)) => {
-                    metrics::counter!(crate::milter::meters::ACCEPT_ERRORS).increment(1);
-                    tracing::warn!(%error, "cannot accept a connection; trying again (are the file descriptors used up?)");
-                    self.pause = Some(Box::pin(sleep(BACK_OFF)));
-                }
-            }
-        }
-    }
+/// Tells the operator of a connection that was not taken.
+pub(super) fn complain(error: &io::Error) {
+    metrics::counter!(crate::milter::meters::ACCEPT_ERRORS).increment(1);
+    tracing::warn!(%error, "cannot accept a connection; trying again (are the file descriptors used up?)");
 }
-
-use std::future::Future as _;
 
 impl Drop for Patient {
     fn drop(&mut self) {
-        if let Socket::Unix(_, Some(path)) = &self.socket {
+        if let Socket::Unix(_, Some(path)) = &self.0 {
             let _ = std::fs::remove_file(path);
         }
     }

@@ -17,6 +17,7 @@ use charter_milter::store::sqlite::Sqlite;
 use charter_milter::store::{Lift, NewStop, Stop, StopSubject, Stops as _};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 const CHARTER: &str = r#"
@@ -158,7 +159,7 @@ fn open(directory: &Path, clock: &Arc<Mutex<Timestamp>>) -> (Gateway, Arc<Sqlite
     let dkim = dkim::Verifier::new(&[], std::time::Duration::from_secs(1)).unwrap();
     let clock = Arc::clone(clock);
     let clock = Arc::new(move || *clock.lock().unwrap());
-    (Gateway::new(Parts { in_force, memory, dkim, journal, clock }), store)
+    (Gateway::new(Parts { in_force, memory, dkim, journal, clock, background: Handle::current() }), store)
 }
 
 fn refused_for(told: &Told, code: &str, words: &str) {
