@@ -3,10 +3,13 @@
 //! A message takes its declared size at DATA and grows as its body arrives; when the budget is used up, the client is
 //! told to come back (451), and mail that no rule concerns is not affected: its body never reaches us. The edited copy takes
 //! the place of the message; both are there only while it is made, which no more messages do at a time than there are
-//! processors.
+//! processors. Reading long texts takes a multiple of them: they wait for each other, so that all readings together take as
+//! much again at most.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What every message takes at least: its header, its tree, its edits.
 const MESSAGE_BYTES_MIN: usize = 64 * 1024;
@@ -21,6 +24,12 @@ const SPARE_BYTES_MIN: usize = 256 * 1024;
 /// Room is not spent on a message that would leave more of it empty than this part.
 const SPARE_USED_MIN_DIVISOR: usize = 4;
 
+/// What reading an octet of text takes while its words are weighed, at most: in a page of one-letter paragraphs, 28.
+const READING_BYTES_PER_OCTET: usize = 32;
+
+/// A shorter text is read at once: so few are read at a time as there are threads.
+const SHORT_TEXT_BYTES_MAX: usize = 128 * 1024;
+
 /// The budget shared by all connections.
 #[derive(Debug, Clone)]
 pub struct Budget {
@@ -31,6 +40,9 @@ pub struct Budget {
 struct Shared {
     free: AtomicUsize,
     spare: Mutex<Vec<Spare>>,
+    /// Octets of text that may be read at a time.
+    readable: Semaphore,
+    readable_max: u32,
 }
 
 /// The room of a message that is gone.
@@ -54,7 +66,19 @@ impl Budget {
     /// A budget of so many octets.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self { shared: Arc::new(Shared { free: AtomicUsize::new(bytes), spare: Mutex::default() }) }
+        let readable_max = u32::try_from(bytes / READING_BYTES_PER_OCTET).unwrap_or(u32::MAX);
+        let readable = Semaphore::new(readable_max as usize);
+        let (free, spare) = (AtomicUsize::new(bytes), Mutex::default());
+        Self { shared: Arc::new(Shared { free, spare, readable, readable_max }) }
+    }
+
+    /// Waits until a text of this size may be read, and lets others wait while it is. The longest is read alone.
+    pub async fn turn_to_read(&self, text_bytes: usize) -> Option<SemaphorePermit<'_>> {
+        if text_bytes <= SHORT_TEXT_BYTES_MAX {
+            return None;
+        }
+        let turn = u32::try_from(text_bytes).unwrap_or(u32::MAX).min(self.shared.readable_max);
+        self.shared.readable.acquire_many(turn).await.ok()
     }
 
     /// Makes room for a message of this size (0: it declares none), and its share. `None` when too little is left.
@@ -226,6 +250,23 @@ mod tests {
         let left = spare_bytes(&budget);
         assert!(left <= kept - (20 << 20) && left >= kept - (28 << 20), "{left} of {kept}");
         drop(shares);
+    }
+
+    #[tokio::test]
+    async fn long_texts_wait_for_each_other() {
+        let waits = async |budget: &Budget, bytes| {
+            let turn = tokio::time::timeout(std::time::Duration::from_millis(20), budget.turn_to_read(bytes));
+            turn.await.is_err()
+        };
+        let budget = Budget::new(10 << 20);
+        let all = 10 << 20 >> 5;
+        let first = budget.turn_to_read(all / 2).await;
+        assert!(!waits(&budget, all / 2).await);
+        assert!(waits(&budget, all).await);
+        assert!(!waits(&budget, SHORT_TEXT_BYTES_MAX).await, "short ones do not");
+        drop(first);
+        let alone = budget.turn_to_read(usize::MAX).await;
+        assert!(alone.is_some() && waits(&budget, SHORT_TEXT_BYTES_MAX + 1).await);
     }
 
     #[test]

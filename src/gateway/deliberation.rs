@@ -3,8 +3,8 @@
 
 use jiff::SignedDuration;
 
-use super::Matter;
 use super::memory::{Compared, Memory, Trouble};
+use super::{Budget, Matter};
 use crate::charter::Proof;
 use crate::charter::decision::{Case, Credentials, QuotaState, State, complete, decide};
 use crate::charter::facts::Content;
@@ -51,6 +51,8 @@ pub struct Sources<'a> {
     pub memory: Option<&'a Memory>,
     /// DKIM verification; `None` leaves signatures unverified.
     pub dkim: Option<&'a dkim::Verifier>,
+    /// What reading long texts waits for; `None` reads them at once.
+    pub budget: Option<&'a Budget>,
 }
 
 /// Decides with the envelope alone.
@@ -75,7 +77,13 @@ pub(super) async fn content(
         state.stops = memory.stops(matter, facts.subjects(matter, envelope)).await?;
         state.earlier_wait = memory.earlier_wait(matter).await?;
     }
-    let First { mut decision, demands, compared, reasons } = facts.decide(matter, envelope, &state, sources.memory)?;
+    let First { mut decision, demands, compared, reasons } = {
+        let _turn = match sources.budget {
+            Some(budget) => budget.turn_to_read(facts.text_bytes()).await,
+            None => None,
+        };
+        facts.decide(matter, envelope, &state, sources.memory)?
+    };
     let (mut reservation, mut breaker) = (None, None);
     if let Some(memory) = sources.memory.filter(|_| !decision.verdict().refuses()) {
         let asked = memory.ask(matter.now, demands, compared).await?;
@@ -152,6 +160,12 @@ impl<'a> Facts<'a> {
     fn new(matter: &Matter, raw: &'a [u8]) -> Self {
         let (header, _) = Header::split(raw);
         Self { raw, header, tree: mime::parse(raw, &matter.in_force.mime_limits) }
+    }
+
+    /// Octets of its texts, as they are written.
+    fn text_bytes(&self) -> usize {
+        let texts = self.tree.text_bodies().into_iter().filter_map(|id| self.tree.part(id));
+        texts.map(|part| part.body.len()).sum()
     }
 
     fn content<'b>(&'b self, matter: &'b Matter) -> Content<'b> {

@@ -39,7 +39,7 @@ pub async fn explain(
     dkim: Option<&dkim::Verifier>,
 ) -> Option<Explained> {
     let matter = Matter::find(in_force, envelope, || NO_REFERENCE.to_owned(), now)?;
-    let sources = Sources { memory: None, dkim };
+    let sources = Sources { memory: None, dkim, budget: None };
     // Without memory there is nothing that could fail.
     let decision = deliberation::envelope(&matter, envelope, sources).await.unwrap_or_default();
     let (envelope, at_envelope) = (envelope.clone(), decision.verdict().refuses());

@@ -509,7 +509,7 @@ impl Gateway {
     }
 
     fn sources(&self) -> Sources<'_> {
-        Sources { memory: Some(&self.parts.memory), dkim: Some(&self.parts.dkim) }
+        Sources { memory: Some(&self.parts.memory), dkim: Some(&self.parts.dkim), budget: Some(&self.budget) }
     }
 }
 

@@ -222,7 +222,7 @@ raw_table! {
         recipients: default Spanned<Count> = RECIPIENTS_MAX,
         /// Connections at a time.
         connections: default Spanned<Count> = CONNECTIONS_MAX,
-        /// Message content in memory at a time, over all connections; beyond it, mail is asked to come later.
+        /// Message content in memory at a time, over all connections; beyond it, mail is asked to come later. Reading long texts takes as much again at most: they wait for each other.
         memory: default Spanned<Bytes> = MEMORY_BYTES_MAX,
         /// How long one step of the milter protocol may take.
         callback_deadline: default Spanned<Lasting> = CALLBACK_DEADLINE,
