@@ -29,7 +29,7 @@ pub(crate) enum TextCharset {
         /// It began with a byte order mark.
         marked: bool,
     },
-    /// Something else that hides ASCII (UTF-7), given here as UTF-8; it cannot be written back.
+    /// Something that hides ASCII and cannot be written back as it was, given here as UTF-8: UTF-7, UTF-16 with octets missing.
     Opaque,
 }
 
