@@ -27,8 +27,6 @@ pub(super) struct Disguises {
     words: Vec<Strong>,
     /// The two plain letters they begin with.
     beginnings: Vec<[char; 2]>,
-    /// The ASCII characters that stand for one of the first letters, one bit for each.
-    ascii_initials: u128,
     /// What the characters up to U+00FF stand for.
     latin: Vec<Option<char>>,
     /// Letters of the shortest and of the longest.
@@ -61,8 +59,6 @@ impl Disguises {
         }
         disguises.beginnings.sort_unstable();
         disguises.beginnings.dedup();
-        let stands = |c: &u8| disguises.may_begin_with(char::from(*c));
-        disguises.ascii_initials = (0..128).filter(stands).fold(0, |bits, c| bits | 1 << c);
         disguises.finder = AhoCorasick::new(disguises.words.iter().map(|strong| &strong.letters)).ok();
         disguises.latin = (0..=u8::MAX).map(|c| plain_letter(char::from(c))).collect();
         disguises
@@ -82,16 +78,8 @@ impl Disguises {
         self.stands_for(sign).is_some_and(|letter| self.beginnings.iter().any(|[first, _]| *first == letter))
     }
 
-    /// Whether the first letter of a disguise may begin with this octet of UTF-8: what most words are told by.
-    fn may_begin_octet(&self, octet: u8) -> bool {
-        !octet.is_ascii() || self.ascii_initials & 1 << octet != 0
-    }
-
     /// Whether a disguise may begin with these letters, which no sign precedes; a single one may be its first piece.
     fn may_begin_as(&self, text: &str) -> bool {
-        if text.as_bytes().first().is_some_and(|octet| !self.may_begin_octet(*octet)) {
-            return false;
-        }
         let mut letters = text.chars().map(|c| self.stands_for(c));
         let (Some(first), second) = (letters.next(), letters.next()) else { return false };
         let is = |seen: Option<char>, letter: char| seen.is_none_or(|seen| seen == letter);

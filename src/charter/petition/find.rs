@@ -48,17 +48,17 @@ pub(super) fn find(pack: &Pack, reading: &Reading, quoted: bool) -> Vec<Found> {
 
 /// Leaves out the signals that are not near to what they must be near to, or stand beside what they yield to.
 fn supported(pack: &Pack, found: Vec<Found>) -> Vec<Found> {
-    let near = leave_the_near(pack, found);
+    let near = near_to_their_support(pack, found);
     let yields = |one: &Found| {
         let to = pack.signals().get(one.signal).map(|signal| signal.yields_to.as_slice()).unwrap_or_default();
         near.iter().any(|other| to.contains(&other.signal))
     };
     // What yields supports nothing either.
-    leave_the_near(pack, near.iter().filter(|one| !yields(one)).copied().collect())
+    near_to_their_support(pack, near.iter().filter(|one| !yields(one)).copied().collect())
 }
 
-/// Leaves out the signals that are not near to what they must be near to.
-fn leave_the_near(pack: &Pack, mut found: Vec<Found>) -> Vec<Found> {
+/// The signals that are near to what they must be near to.
+fn near_to_their_support(pack: &Pack, mut found: Vec<Found>) -> Vec<Found> {
     // What leaves may have supported others, so look again until nothing changes; each round removes a signal for good.
     loop {
         let near = |one: &Found| {
