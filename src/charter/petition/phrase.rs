@@ -17,6 +17,8 @@ const SLIP_CHARS_MIN: usize = 7;
 const SPELLINGS_MAX: usize = 8;
 /// Shorter words stand in most sentences and tell nothing of them.
 const TELLING_CHARS_MIN: usize = 4;
+/// Words that follow each other are looked for as one where that makes no more spellings.
+const JOINED_SPELLINGS_MAX: usize = 16;
 /// Classes may name classes so deep.
 const DEPTH_MAX: usize = 4;
 
@@ -28,12 +30,12 @@ pub(super) type Classes = BTreeMap<String, Vec<String>>;
 pub(super) struct Translated {
     /// Matches the phrase in a sentence of a view.
     pub pattern: String,
-    /// What each of its words begins with that must be there and tells something, the rarest word first.
+    /// What must be there and tells something, the rarest first.
     pub needs: Vec<Need>,
 }
 
-/// What one word of a phrase may begin with, in all its spellings: the letters up to `*`, with the blank before them. A
-/// sentence that has none of these cannot have the phrase.
+/// What a word of a phrase, or a row of words, may begin with, in all its spellings: the letters up to `*`, with the blank
+/// before them. A sentence that has none of these cannot have the phrase.
 pub(super) type Need = Vec<String>;
 
 /// Translates a phrase.
@@ -42,7 +44,7 @@ pub(super) type Need = Vec<String>;
 /// A sentence that says what is wrong with the phrase.
 pub(super) fn translate(phrase: &str, classes: &Classes) -> Result<Translated, String> {
     let mut pattern = String::new();
-    let mut required: Vec<Vec<String>> = Vec::new();
+    let mut needs = Needs::default();
     let (mut open_end, mut at_start) = (true, false);
     for (number, token) in phrase.split_whitespace().enumerate() {
         if !open_end {
@@ -58,38 +60,74 @@ pub(super) fn translate(phrase: &str, classes: &Classes) -> Result<Translated, S
                 return Err(format!("a gap has 1 to {GAP_WORDS_MAX} words"));
             }
             let _ = write!(pattern, "(?: [^ ]+){{0,{words}}}");
+            needs.gap();
         } else if let Some(optional) = token.strip_suffix('?') {
             let _ = write!(pattern, "(?: (?:{}))?", alternation(&alternatives(optional, classes, 0)?)?);
+            needs.gap();
         } else {
             let one = alternatives(token, classes, 0)?;
             let _ = write!(pattern, " (?:{})", alternation(&one)?);
-            required.push(one);
+            needs.word(&one);
         }
     }
-    if required.is_empty() {
+    if needs.needs.is_empty() {
         return Err("a phrase needs at least one word that is not optional".to_owned());
     }
-    required.sort_by_key(|one| std::cmp::Reverse(rarity(one)));
-    let telling = required.iter().take_while(|one| rarity(one) >= TELLING_CHARS_MIN).count();
-    required.truncate(telling.max(1));
     let start = if at_start { "^" } else { "" };
     let end = if open_end { " " } else { " $" };
-    Ok(Translated {
-        pattern: format!("{start}{pattern}{end}"),
-        needs: required.iter().map(|words| need(words)).collect(),
-    })
+    Ok(Translated { pattern: format!("{start}{pattern}{end}"), needs: needs.telling() })
 }
 
-fn need(words: &[String]) -> Need {
-    let mut need: Need = words.iter().flat_map(|entry| starts(entry)).collect();
-    need.sort_unstable();
-    need.dedup();
-    need
+/// What a phrase needs, in its order.
+#[derive(Debug, Default)]
+struct Needs {
+    needs: Vec<Need>,
+    /// The next word follows the last one without a gap.
+    joins: bool,
 }
 
-/// The shortest word of an alternation: short words are frequent, and no better guess can be made without reading texts.
-fn rarity(alternatives: &[String]) -> usize {
-    alternatives.iter().map(|entry| entry.chars().filter(|c| c.is_alphanumeric()).count()).min().unwrap_or(0)
+impl Needs {
+    /// One of these words must follow.
+    fn word(&mut self, words: &[String]) {
+        let word: Need = words.iter().flat_map(|entry| starts(entry)).collect();
+        let joins = std::mem::replace(&mut self.joins, true);
+        let mut need = match self.needs.pop_if(|last| joins && can_join(last, &word)) {
+            Some(last) => joined(&last, &word),
+            None => word,
+        };
+        need.sort_unstable();
+        need.dedup();
+        self.needs.push(need);
+    }
+
+    /// Other words may stand here.
+    fn gap(&mut self) {
+        self.joins = false;
+    }
+
+    /// Those that tell something, or all, the rarest first.
+    fn telling(self) -> Vec<Need> {
+        let mut needs = self.needs;
+        needs.sort_by_key(|need| std::cmp::Reverse(rarity(need)));
+        let telling = needs.iter().take_while(|need| rarity(need) >= TELLING_CHARS_MIN).count();
+        needs.truncate(if telling == 0 { needs.len() } else { telling });
+        needs
+    }
+}
+
+/// Whether two words can be looked for as one: all of the first is known, up to the blank, and the spellings are few.
+fn can_join(first: &Need, second: &Need) -> bool {
+    first.iter().all(|start| start.ends_with(' ')) && first.len() * second.len() <= JOINED_SPELLINGS_MAX
+}
+
+fn joined(first: &Need, second: &Need) -> Need {
+    let both = |start: &String, next: &String| format!("{start}{}", next.trim_start());
+    first.iter().flat_map(|start| second.iter().map(move |next| both(start, next))).collect()
+}
+
+/// The letters of the shortest spelling: short words are frequent, and no better guess can be made without reading texts.
+fn rarity(need: &Need) -> usize {
+    need.iter().map(|start| start.chars().filter(|c| c.is_alphanumeric()).count()).min().unwrap_or(0)
 }
 
 /// The words a token stands for, those of classes included.
