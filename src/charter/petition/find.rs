@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::disguise::Respeller;
 use super::index::{Pattern, Seen};
-use super::pack::{Pack, Signal, What, plain_path};
+use super::pack::{Pack, Signal, What, address_words};
 use super::raw::{Fact, Scope};
 use crate::message::links::{Link, Target};
 use crate::message::text::{Place, Reading, View, Word};
@@ -13,6 +13,9 @@ use crate::message::text::{Place, Reading, View, Word};
 const PLACES_MAX: usize = 16;
 /// A shorter prefilled text is a form to fill in, not a letter.
 const PREFILLED_CHARS_MIN: usize = 60;
+
+/// A signal yields to what stands so many sentences from it at most: a long message has several affairs.
+const YIELDS_WITHIN: usize = 4;
 
 /// A signal found at a place.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +54,8 @@ fn supported(pack: &Pack, found: Vec<Found>) -> Vec<Found> {
     let near = near_to_their_support(pack, found);
     let yields = |one: &Found| {
         let to = pack.signals().get(one.signal).map(|signal| signal.yields_to.as_slice()).unwrap_or_default();
-        near.iter().any(|other| to.contains(&other.signal))
+        let is_close = |other: &Found| other.sentence.abs_diff(one.sentence) <= YIELDS_WITHIN;
+        near.iter().any(|other| to.contains(&other.signal) && is_close(other))
     };
     // What yields supports nothing either.
     near_to_their_support(pack, near.iter().filter(|one| !yields(one)).copied().collect())
@@ -63,11 +67,12 @@ fn near_to_their_support(pack: &Pack, mut found: Vec<Found>) -> Vec<Found> {
     loop {
         let near = |one: &Found| {
             let Some(signal) = pack.signals().get(one.signal) else { return false };
-            signal.near.is_empty()
-                || found.iter().any(|other| {
-                    signal.near.contains(&other.signal)
-                        && other.sentence.abs_diff(one.sentence) <= signal.within as usize
-                })
+            [&signal.near, &signal.beside].into_iter().all(|of| {
+                let is_of = |other: &Found| {
+                    of.contains(&other.signal) && other.sentence.abs_diff(one.sentence) <= signal.within as usize
+                };
+                of.is_empty() || found.iter().any(is_of)
+            })
         };
         let kept: Vec<Found> = found.iter().filter(|one| near(one)).copied().collect();
         if kept.len() == found.len() {
@@ -134,7 +139,8 @@ impl Search<'_> {
                 let last = starts.partition_point(|at| *at < hit.end()).max(first + 1);
                 let covered = words.get(first..last).unwrap_or_default();
                 let (Some(head), Some(tail)) = (covered.first(), covered.last()) else { continue };
-                let in_quotation = !signal.quotations && covered.iter().all(|word| word.quoted);
+                // From one quotation to another: the words are spoken of, « sign » and « petition ».
+                let in_quotation = !signal.quotations && head.quoted && tail.quoted;
                 let at = At { search: self, index, text, hit: hit.start()..hit.end(), only_hit: respelled };
                 if in_quotation || at.guarded(signal) {
                     continue;
@@ -168,23 +174,23 @@ impl Search<'_> {
     fn links<'l>(&mut self, links: impl Iterator<Item = &'l Link>) {
         for link in links {
             let sentence = self.view.sentence_of(link.word);
-            let paths: Vec<String> = link.target.pages().iter().map(|page| plain_path(&page.path)).collect();
+            // The host of a petition site says nothing of its pages on how petitions work.
+            let pages = link.target.pages().iter().filter(|page| !self.pack.is_of_petition_site(page));
+            let addresses: Vec<String> = pages.map(address_words).collect();
             for index in self.pack.signals_of_links() {
                 let signal = self.pack.signals().get(*index).filter(|_| !self.is_full(*index));
-                if signal.is_some_and(|signal| self.leads(signal, link, &paths)) {
+                if signal.is_some_and(|signal| self.leads(signal, link, &addresses)) {
                     self.add(*index, link.place, sentence);
                 }
             }
         }
     }
 
-    /// Whether a link, with the paths of its pages, is what a signal looks for.
-    fn leads(&self, signal: &Signal, link: &Link, paths: &[String]) -> bool {
+    /// Whether a link, with the words of its addresses, is what a signal looks for.
+    fn leads(&self, signal: &Signal, link: &Link, addresses: &[String]) -> bool {
         match (&signal.what, &link.target) {
             (What::Sites(class), Target::Web(pages)) => pages.iter().any(|page| self.pack.covers(class, page)),
-            (What::Paths(parts), Target::Web(_)) => {
-                paths.iter().any(|path| parts.iter().any(|part| path.contains(part.as_str())))
-            }
+            (What::Words(words), Target::Web(_)) => addresses.iter().any(|address| words.are_in(address)),
             (What::Mail(patterns), Target::Mail(mail)) => {
                 let guards = || signal.guards.iter().flat_map(|guard| &guard.phrases);
                 mail.body_chars > 0 && self.is_in(&mail.words, || patterns.iter()) && !self.is_in(&mail.words, guards)

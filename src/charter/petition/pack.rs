@@ -15,6 +15,7 @@ use super::index::{Index, Needs, Pattern};
 use super::phrase::{self, Classes};
 use super::raw::{Fact, RawPack, RawSignal, Scope};
 use crate::charter::rules::RuleName;
+use crate::message::links::Page;
 
 /// Sentences between a hit and the one it must be near, unless the signal says otherwise.
 const WITHIN_DEFAULT: u32 = 2;
@@ -102,6 +103,8 @@ pub struct Signal {
     pub(super) guards: Vec<Arc<Guard>>,
     /// Indices of the signals it must be near to.
     pub(super) near: Vec<usize>,
+    /// Indices of the signals of which one must be near as well.
+    pub(super) beside: Vec<usize>,
     pub(super) within: u32,
     /// Indices of the signals beside which it does not count.
     pub(super) yields_to: Vec<usize>,
@@ -125,19 +128,43 @@ pub(super) enum What {
     Mail(Vec<Pattern>),
     /// Links to sites of this class.
     Sites(String),
-    /// Links whose path contains one of these.
-    Paths(Vec<String>),
+    /// Links whose host or path has one of these words.
+    Words(LinkWords),
     Fact(Fact),
 }
 
 impl What {
     fn is_of_links(&self) -> bool {
         match self {
-            Self::Mail(_) | Self::Sites(_) | Self::Paths(_) => true,
+            Self::Mail(_) | Self::Sites(_) | Self::Words(_) => true,
             Self::Fact(fact) => matches!(fact, Fact::PrefilledMail | Fact::AnyLink),
             Self::Phrases => false,
         }
     }
+}
+
+/// Rows of words of links' addresses, as [`address_words`] writes them: `-je-signe-`, `-petition`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LinkWords(Vec<String>);
+
+impl LinkWords {
+    /// Whether an address, as [`address_words`] writes it, has one of them.
+    pub(super) fn are_in(&self, address: &str) -> bool {
+        self.0.iter().any(|words| address.contains(words.as_str()))
+    }
+}
+
+/// The words of a page's host and path without accents, `-` around each.
+pub(super) fn address_words(page: &Page) -> String {
+    use unicode_normalization::UnicodeNormalization as _;
+    let address = [page.host.as_str(), page.path.as_str()].concat();
+    let plain: String = address.nfd().filter(|c| !unicode_normalization::char::is_combining_mark(*c)).collect();
+    let mut words = "-".to_owned();
+    for word in plain.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        words.push_str(word);
+        words.push('-');
+    }
+    words
 }
 
 /// A compiled phrase.
@@ -253,10 +280,18 @@ impl Pack {
     }
 
     /// Whether a page belongs to a site of this class.
-    pub(super) fn covers(&self, class: &str, page: &crate::message::links::Page) -> bool {
+    pub(super) fn covers(&self, class: &str, page: &Page) -> bool {
+        self.sites_of(page).any(|site| site.covers(class, &page.path))
+    }
+
+    /// Whether only the path of a page can say what it is, since its host is a petition site in part.
+    pub(super) fn is_of_petition_site(&self, page: &Page) -> bool {
+        self.sites_of(page).any(|site| site.class == "petition")
+    }
+
+    fn sites_of(&self, page: &Page) -> impl Iterator<Item = &Site> {
         let suffixes = std::iter::successors(Some(page.host.as_str()), |host| Some(host.split_once('.')?.1));
-        let mut sites = suffixes.filter_map(|host| self.inner.sites.get(host)).flatten();
-        sites.any(|site| site.covers(class, &page.path))
+        suffixes.filter_map(|host| self.inner.sites.get(host)).flatten()
     }
 }
 
@@ -380,6 +415,7 @@ impl Reader {
             }
             let Some(what) = self.what(signal, raw, index, phrases) else { continue };
             let near = self.indices(&signal.near, &ids, index);
+            let beside = self.indices(&signal.beside, &ids, index);
             let yields_to = self.indices(&signal.yields_to, &ids, index);
             let guards = self.guards_of(signal);
             signals.push(Signal {
@@ -395,6 +431,7 @@ impl Reader {
                 what,
                 guards,
                 near,
+                beside,
                 within: signal.within.unwrap_or(WITHIN_DEFAULT),
                 yields_to,
                 quotations: signal.quotations,
@@ -442,27 +479,32 @@ impl Reader {
             }
             found.push(What::Sites(class.as_ref().clone()));
         }
-        if let Some(paths) = &signal.link_paths {
-            found.push(What::Paths(paths.iter().map(|p| plain_path(p.as_ref())).collect()));
+        if let Some(words) = &signal.link_words {
+            found.push(What::Words(self.link_words(words)));
         }
         found.extend(signal.fact.map(What::Fact));
         if found.len() != 1 {
-            let message = "a signal has exactly one of phrases, mail_phrases, links, link_paths and fact";
+            let message = "a signal has exactly one of phrases, mail_phrases, links, link_words and fact";
             self.error(&signal.id, message);
             return None;
         }
         found.pop()
     }
-}
 
-/// A path as it is compared: without accents, words joined by `-`.
-pub(super) fn plain_path(path: &str) -> String {
-    use unicode_normalization::UnicodeNormalization as _;
-    path.nfd()
-        .filter(|c| !unicode_normalization::char::is_combining_mark(*c))
-        .map(|c| if c == '_' || c == ' ' { '-' } else { c })
-        .collect::<String>()
-        .to_lowercase()
+    fn link_words(&mut self, words: &[Spanned<String>]) -> LinkWords {
+        let mut found = LinkWords::default();
+        for word in words {
+            let (letters, end) = match word.as_ref().strip_suffix('*') {
+                Some(start) => (start, ""),
+                None => (word.as_ref().as_str(), "-"),
+            };
+            if !is_name(letters) {
+                self.error(word, "a word of a link's address is made of lower-case letters, digits and `-`");
+            }
+            found.0.push(format!("-{letters}{end}"));
+        }
+        found
+    }
 }
 
 fn is_name(text: &str) -> bool {

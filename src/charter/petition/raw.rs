@@ -77,12 +77,15 @@ pub(super) struct RawSignal {
     pub phrases: Option<Vec<Spanned<String>>>,
     pub mail_phrases: Option<Vec<Spanned<String>>>,
     pub links: Option<Spanned<String>>,
-    pub link_paths: Option<Vec<Spanned<String>>>,
+    pub link_words: Option<Vec<Spanned<String>>>,
     pub fact: Option<Fact>,
     #[serde(default)]
     pub unless: Vec<Spanned<String>>,
     #[serde(default)]
     pub near: Vec<Spanned<String>>,
+    /// Signals of which one must be near as well.
+    #[serde(default)]
+    pub beside: Vec<Spanned<String>>,
     pub within: Option<u32>,
     /// Signals beside which this one does not count.
     #[serde(default)]
@@ -102,6 +105,6 @@ pub(super) enum Fact {
     IdentityForm,
     /// A `mailto:` link that brings a text of some length along.
     PrefilledMail,
-    /// Three names or more in a numbered or bulleted list.
+    /// A link to a page.
     AnyLink,
 }

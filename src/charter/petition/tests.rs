@@ -47,6 +47,12 @@ fn a_link_alone_is_no_reason() {
 }
 
 #[test]
+fn words_spoken_of_ask_nothing() {
+    let report = plain("Le filtre arrête les mots « signez » ou « pétition » : https://filtre.example");
+    assert!(!report.petition.reached, "{report:#?}");
+}
+
+#[test]
 fn the_evidence_points_into_the_text() {
     let report = plain(CALL);
     let hit = report.signals.iter().find(|hit| hit.id == "call-to-sign").unwrap();
@@ -267,6 +273,48 @@ mod packs {
         };
         assert_eq!(found("Signez vite."), ["hurry", "sign"]);
         assert_eq!(found("Signez vite le contrat."), ["paper"]);
+        // What stands far away is another affair.
+        assert_eq!(found("Signez vite. Un. Deux. Trois. Quatre. Un contrat."), ["hurry", "paper", "sign"]);
+    }
+
+    #[test]
+    fn a_signal_beside_others_needs_one_of_each_list() {
+        let one = |id: &str, word: &str, rest: &str| {
+            format!(
+                "[[signal]]\nid = \"{id}\"\nrule = \"petition\"\nweight = 1.0\nfr = \"f\"\nen = \"e\"\nphrases = [\"{word}\"]\n{rest}\n"
+            )
+        };
+        let text = [
+            HEAD.to_owned(),
+            one("call", "rejoignez", "near = [\"text\"]\nbeside = [\"place\"]"),
+            one("place", "ici", ""),
+            one("text", "appel", ""),
+        ]
+        .concat();
+        let pack = Pack::parse("own", &text).unwrap();
+        let has_call = |text: &str| {
+            let report = analyse(&pack, &reading(Kind::Plain { flowed: false }, text), &Settings::default());
+            report.signals.iter().any(|hit| hit.id == "call")
+        };
+        assert!(has_call("Un appel. Rejoignez ici."));
+        assert!(!has_call("Rejoignez ici."), "no text");
+        assert!(!has_call("Un appel. Rejoignez."), "no place");
+    }
+
+    #[test]
+    fn the_words_of_an_address_are_compared_whole_and_without_accents() {
+        let pack = Pack::parse("own", &signal("link_words = [\"je-signe\", \"petition*\"]")).unwrap();
+        let has_words = |text: &str| {
+            let report = analyse(&pack, &reading(Kind::Plain { flowed: false }, text), &Settings::default());
+            report.petition.reached
+        };
+        for address in ["https://a.example/je_signe", "https://je-signe.example", "https://a.example/P%C3%A9titions/2"]
+        {
+            assert!(has_words(address), "{address}");
+        }
+        for address in ["https://a.example/je-signerai", "https://a.example/signe", "https://a.example/repetition"] {
+            assert!(!has_words(address), "{address}");
+        }
     }
 
     #[test]
@@ -295,6 +343,7 @@ mod packs {
             (signal("phrases = [\"nom~\"]"), "at least 7 letters"),
             (signal("phrases = [\"pétition_x~\"]"), "needs one word"),
             (signal("phrases = [\"a+\"]"), "`+` has no meaning"),
+            (signal("link_words = [\"Je/signe\"]"), "made of lower-case letters, digits and"),
             (signal("links = \"none\""), "no site of the class `none`"),
             (signal("fact = \"any-link\"\ncolour = 1"), "unknown field `colour`"),
             (format!("{HEAD}[[site]]\nclass = \"x\"\nhosts = [\"com\"]"), "not a host name below a public suffix"),
