@@ -9,13 +9,13 @@ use charter_milter::message::text::{Kind, Reading, Source, read};
 /// What a message is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Half {
-    /// Odd number: rules may be made on it.
+    /// Odd number, or in the folder `development`: rules may be made on it.
     Development,
     /// Even number: measured after each change, never read for making rules.
     Test,
     /// In the folder `held-out`: written before the rules of pack version 4, measured once they were done.
     HeldOut,
-    /// In the folder `blind`: written before the rules of pack version 5, measured once they were done.
+    /// In the folder `blind`: written before the rules of pack version 6, measured once they were done.
     Blind,
 }
 
@@ -77,23 +77,28 @@ impl Case {
 pub fn load() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/petition");
     let mut cases = load_folder(&folder, None);
-    for half in [Half::HeldOut, Half::Blind] {
+    for half in [Half::Development, Half::HeldOut, Half::Blind] {
         cases.extend(load_folder(&folder.join(half.name()), Some(half)));
     }
     cases
 }
 
-/// The messages of a folder: all of one half, or of two by their numbers.
-/// The short messages of a file such as `sentences/development.txt`: each with whether it asks for signatures.
-pub fn sentences(file: &str) -> impl Iterator<Item = (bool, &str, Reading)> {
+/// The short messages of a file such as `sentences/development.txt`: each with its label, told by the sign before it.
+pub fn sentences(file: &str) -> impl Iterator<Item = (&'static str, &str, Reading)> {
     file.split("\n=====\n").map(|block| {
         let (sign, text) = block.trim().split_once(' ').expect("a sign and a text");
-        assert!(matches!(sign, "+" | "-"), "{block} has no sign");
+        let label = match sign {
+            "+" => "petition",
+            "~" => "chain-letter",
+            "-" => "none",
+            _ => panic!("{block} has no sign"),
+        };
         let kind = if text.starts_with('<') { Kind::Html } else { Kind::Plain { flowed: false } };
-        (sign == "+", text, read(&[Source { kind, text, part: PartId(1) }]))
+        (label, text, read(&[Source { kind, text, part: PartId(1) }]))
     })
 }
 
+/// The messages of a folder: all of one half, or of two by their numbers.
 fn load_folder(folder: &Path, half: Option<Half>) -> Vec<Case> {
     let entries = std::fs::read_dir(folder).expect("the corpus is there");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();

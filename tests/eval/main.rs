@@ -1,7 +1,8 @@
 //! `make eval`: how well petitions, chain letters and near copies are told from what only looks like them.
 //!
-//! `--half development|test|held-out|blind` limits it to one half of the corpus of petitions; `--pack FILE` weighs another pack; `--signals NAME` prints what was found in one message;
-//! `--sentences FILE` weighs short messages.
+//! `--half development|test|held-out|blind` limits it to one half of the corpus of petitions; `--pack FILE` weighs another
+//! pack; `--signals NAME` prints what was found in one message;
+//! `--sentences FILE` weighs short messages: `+` asks for signatures, `~` is a chain letter, `-` is neither.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -61,28 +62,34 @@ fn main() {
 
 /// Precision and recall of short messages, and each that is not what it was taken for.
 fn sentences(pack: &Pack, file: &str) {
-    let (mut found, mut missed, mut false_alarms) = (0u32, 0u32, 0u32);
-    for (asks, text, reading) in corpus::sentences(file) {
-        let report = analyse(pack, &reading, &Settings::default());
-        let kind = match (asks, report.petition.reached) {
-            (true, true) => {
-                found += 1;
-                continue;
-            }
-            (false, false) => continue,
-            (true, false) => {
-                missed += 1;
-                "missed"
-            }
-            (false, true) => {
-                false_alarms += 1;
-                "FALSE ALARM"
-            }
-        };
-        println!("{kind} ({:.2}) {text}\n    {}", report.petition.value, ids(&report));
+    let reports: Vec<(&str, &str, Report)> = corpus::sentences(file)
+        .map(|(label, text, reading)| (label, text, analyse(pack, &reading, &Settings::default())))
+        .collect();
+    for rule in ["petition", "chain-letter"] {
+        let (mut found, mut missed, mut false_alarms) = (0u32, 0u32, 0u32);
+        for (label, text, report) in &reports {
+            let score = score(rule, report);
+            let kind = match (*label == rule, score.reached) {
+                (true, true) => {
+                    found += 1;
+                    continue;
+                }
+                (false, false) => continue,
+                (true, false) => {
+                    missed += 1;
+                    "missed"
+                }
+                (false, true) => {
+                    false_alarms += 1;
+                    "FALSE ALARM"
+                }
+            };
+            println!("{kind} ({:.2}) {text}\n    {}", score.value, ids(report));
+        }
+        let rate = |of: u32, all: u32| if all == 0 { 1.0 } else { f64::from(of) / f64::from(all) };
+        let (precision, recall) = (rate(found, found + false_alarms), rate(found, found + missed));
+        println!("{rule}: precision {precision:.3}, recall {recall:.3} of {} messages", found + missed);
     }
-    let rate = |of: u32, all: u32| if all == 0 { 1.0 } else { f64::from(of) / f64::from(all) };
-    println!("precision {:.3}, recall {:.3}", rate(found, found + false_alarms), rate(found, found + missed));
 }
 
 fn ids(report: &Report) -> String {

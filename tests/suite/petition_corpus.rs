@@ -15,6 +15,8 @@ use encoding_rs::{Encoding, ISO_8859_15, UTF_8, UTF_16LE, WINDOWS_1252};
 const RECALL_PERCENT_MIN: usize = 85;
 /// The same of short messages, which say less.
 const SHORT_RECALL_PERCENT_MIN: usize = 85;
+/// The same of ordinary mail by another author, requests and chain letters, beside lawful mail of the same words.
+const EVERYDAY_RECALL_PERCENT_MIN: usize = 75;
 /// The same of requests made by allusion, of which many say too little to be told from lawful speech.
 const ALLUSIVE_RECALL_PERCENT_MIN: usize = 70;
 
@@ -41,18 +43,31 @@ fn nothing_lawful_is_taken_for_a_petition_and_few_petitions_are_missed() {
 fn short_requests_are_told_from_what_sounds_like_them() {
     told_apart(include_str!("../corpus/petition/sentences/development.txt"), SHORT_RECALL_PERCENT_MIN);
     told_apart(include_str!("../corpus/petition/sentences/allusion.txt"), ALLUSIVE_RECALL_PERCENT_MIN);
+    told_apart(include_str!("../corpus/petition/sentences/everyday.txt"), EVERYDAY_RECALL_PERCENT_MIN);
+    // Lawful messages only, meant to deceive.
+    told_apart(include_str!("../corpus/petition/sentences/lawful.txt"), 0);
 }
 
 fn told_apart(file: &str, recall_percent_min: usize) {
     let pack = Pack::embedded().unwrap();
-    let (mut found, mut petitions) = (0, 0);
-    for (asks, text, reading) in corpus::sentences(file) {
+    let mut counts = [(0, 0); 2];
+    for (label, text, reading) in corpus::sentences(file) {
         let report = analyse(&pack, &reading, &Settings::default());
-        assert!(asks || !report.petition.reached, "{text} is none: {report:#?}");
-        petitions += usize::from(asks);
-        found += usize::from(asks && report.petition.reached);
+        assert!(label == "petition" || !report.petition.reached, "{text} is {label}: {report:#?}");
+        assert!(label != "none" || !report.chain_letter.reached, "{text} is none: {report:#?}");
+        let (is, reached) = match label {
+            "petition" => (0, report.petition.reached),
+            "chain-letter" => (1, report.chain_letter.reached),
+            _ => continue,
+        };
+        if let Some((found, all)) = counts.get_mut(is) {
+            *all += 1;
+            *found += usize::from(reached);
+        }
     }
-    assert!(found * 100 >= recall_percent_min * petitions, "{found} of {petitions}");
+    for (found, all) in counts {
+        assert!(found * 100 >= recall_percent_min * all, "{found} of {all}");
+    }
 }
 
 /// The message as it would travel in this charset and transfer encoding.
