@@ -11,8 +11,8 @@ use super::{Unwritable, Words, Written, missing};
 use crate::message::charset::Decoded;
 use crate::message::splice::{self, Splice};
 
-/// The attribute that tells our blocks from others when the result is checked. It is no proof of anything.
-const MARK: &str = "data-charter";
+/// What our blocks begin with. The attribute is for those who look at the source; it is no proof of anything.
+const OPENING: &str = "<div data-charter=\"\"";
 
 /// The style sheets of a message must not hide the words: a style with `!important` in the tag outweighs them all.
 const STYLE: &str = "display:block!important;visibility:visible!important;opacity:1!important;position:static!important;\
@@ -39,7 +39,7 @@ pub(super) fn write(text: &Decoded<'_>, words: &Words) -> Result<Option<Written>
     let inserted = [(places.start, before), (places.end, after)];
     let shown = inserted.iter().filter(|(_, block)| !block.is_empty());
     let splices: Vec<Splice> = shown.clone().map(|(at, block)| Splice::insert(*at, block.as_bytes())).collect();
-    if !all_shown(&splice::plain(html, &splices), sides.before.len() + sides.after.len()) {
+    if !all_shown(&splice::plain(html, &splices), &tags_of_blocks(&splices)) {
         return Err(Unwritable);
     }
     if !text.is_wide() {
@@ -53,7 +53,7 @@ pub(super) fn write(text: &Decoded<'_>, words: &Words) -> Result<Option<Written>
 
 /// Words as a block of HTML, each on its own lines.
 fn block(words: &str) -> String {
-    let mut block = format!("\r\n<div {MARK}=\"\" style=\"{STYLE}\">\r\n");
+    let mut block = format!("\r\n{OPENING} style=\"{STYLE}\">\r\n");
     for (at, line) in words.trim().lines().enumerate() {
         if at > 0 {
             block.push_str("<br>\r\n");
@@ -174,13 +174,26 @@ fn before_closing_tags(html: &[u8]) -> usize {
     rest.len()
 }
 
-/// Would a mail program show the blocks? Not if they ended up in a comment, in the text of a script or title, or inside
-/// something hidden that was never closed.
-fn all_shown(html: &[u8], blocks: usize) -> bool {
+/// Where the tags of our blocks stand in the result.
+fn tags_of_blocks(splices: &[Splice]) -> Vec<usize> {
+    let mut added = 0;
+    let mut tags = Vec::new();
+    for Splice { range, with } in splices {
+        // The words themselves have no such tag: their brackets are escaped.
+        let tag = memchr::memmem::find_iter(with, OPENING);
+        tags.extend(tag.map(|at| range.start + added + at));
+        added += with.len();
+    }
+    tags
+}
+
+/// Would a mail program show the blocks? Not if they ended up in a comment, in the text of a script or title, inside something
+/// hidden that was never closed, or in a tag that was never closed: then theirs are no tags at all.
+fn all_shown(html: &[u8], blocks: &[usize]) -> bool {
     let hidden = Rc::new(Cell::new(0_usize));
     let shown = Cell::new(0_usize);
     let settings = Settings::new().append_element_content_handler(element!("*", |element| {
-        if element.has_attribute(MARK) {
+        if blocks.contains(&element.source_location().bytes().start) {
             if hidden.get() == 0 {
                 shown.set(shown.get() + 1);
             }
@@ -196,7 +209,7 @@ fn all_shown(html: &[u8], blocks: usize) -> bool {
         }
         Ok(())
     }));
-    run(html, settings).is_ok() && shown.get() >= blocks
+    run(html, settings).is_ok() && shown.get() == blocks.len()
 }
 
 /// Elements that show nothing of what is inside them, by what they are or by their own style.
