@@ -16,7 +16,7 @@ const RECALL_PERCENT_MIN: usize = 85;
 /// The same of short messages, which say less.
 const SHORT_RECALL_PERCENT_MIN: usize = 85;
 /// The same of ordinary mail by another author, requests and chain letters, beside lawful mail of the same words.
-const EVERYDAY_RECALL_PERCENT_MIN: usize = 75;
+const EVERYDAY_RECALL_PERCENT_MIN: usize = 80;
 /// The same of requests made by allusion, of which many say too little to be told from lawful speech.
 const ALLUSIVE_RECALL_PERCENT_MIN: usize = 70;
 
