@@ -28,6 +28,8 @@ const DEFAULT_PACK: &str = include_str!("../../../conf/petition/default.toml");
 
 /// Words of others count so much: a reply that quotes a petition does not ask for signatures itself.
 const QUOTED_FACTOR: f64 = 0.4;
+/// However strong they are, the words of others weigh no more than this together: declining a petition is no petition.
+const QUOTED_MAX: f64 = 0.6;
 /// An author who says no more than this beside a quotation hands it on.
 const OWN_WORDS_MIN: usize = 6;
 /// Counter-signals take away so much at most: a sentence about a charter does not turn a petition into a report.
@@ -127,7 +129,7 @@ pub fn analyse(pack: &Pack, reading: &Reading, settings: &Settings<'_>) -> Repor
     let quoted = find::find(pack, reading, true);
     let hands_on = reading.own.words.len() < OWN_WORDS_MIN || own.iter().any(|found| pack.hands_on(found.signal));
     let quoted_factor = if hands_on { 1.0 } else { QUOTED_FACTOR };
-    let mut signals = Vec::new();
+    let (mut signals, mut of_others) = (Vec::new(), Vec::new());
     for (index, signal) in pack.signals().iter().enumerate() {
         // A signal of no weight only stands beside others.
         let Some(weight) = settings.weight(signal).filter(|weight| weight.abs() > EPSILON) else { continue };
@@ -136,10 +138,14 @@ pub fn analyse(pack: &Pack, reading: &Reading, settings: &Settings<'_>) -> Repor
         // Counter-signals of quoted words excuse nobody.
         let found = if weight < 0.0 { in_own } else { in_own.or_else(in_quoted) };
         if let Some((found, factor)) = found {
+            if factor < 1.0 {
+                of_others.push(signal.id.as_str());
+            }
             signals.push(hit(signal, weight * factor, found.place));
         }
     }
     weigh_groups(pack, &mut signals);
+    limit_quoted(&mut signals, &of_others);
     signals.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.id.cmp(&b.id)));
     Report {
         pack: format!("{} {}", pack.id(), pack.version()),
@@ -176,6 +182,17 @@ fn weigh_groups(pack: &Pack, signals: &mut [SignalHit]) {
         });
         if heavier {
             hit.weight = 0.0;
+        }
+    }
+}
+
+/// Makes the signals that only quoted words have weigh less together, for each rule.
+fn limit_quoted(signals: &mut [SignalHit], of_others: &[&str]) {
+    for rule in [SignalRule::Petition, SignalRule::ChainLetter].map(SignalRule::name) {
+        let is_quoted = |hit: &SignalHit| hit.rule == rule && of_others.contains(&hit.id.as_str());
+        let sum: f64 = signals.iter().filter(|hit| is_quoted(hit)).map(|hit| hit.weight).sum();
+        if sum > QUOTED_MAX {
+            signals.iter_mut().filter(|hit| is_quoted(hit)).for_each(|hit| hit.weight *= QUOTED_MAX / sum);
         }
     }
 }

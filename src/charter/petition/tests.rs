@@ -47,6 +47,17 @@ fn a_link_alone_is_no_reason() {
 }
 
 #[test]
+fn whoever_declines_a_petition_however_strong_asks_for_none() {
+    let report = plain(
+        "Bonjour, je ne souhaite pas m'associer à cette démarche et vous remercie de ne plus m'écrire.\n\n\
+        > NON À LA FERMETURE ! Signez et faites signer la pétition : https://www.change.org/p/non-a-la-fermeture\n\
+        > Déjà 12 000 signataires, il manque 3 000 signatures. Partagez massivement autour de vous, chaque signature compte !\n\
+        > Nous, soussignés, demandons le retrait du projet.\n",
+    );
+    assert!(report.petition.value > 0.0 && !report.petition.reached, "{report:#?}");
+}
+
+#[test]
 fn words_spoken_of_ask_nothing() {
     let report = plain("Le filtre arrête les mots « signez » ou « pétition » : https://filtre.example");
     assert!(!report.petition.reached, "{report:#?}");
