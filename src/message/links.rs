@@ -120,12 +120,14 @@ pub(super) fn without_scheme(chunk: &str) -> Option<(usize, &str)> {
     let inner = trimmed.trim_start_matches(opening);
     let from = trimmed.len() - inner.len();
     let host = inner.split(['/', '?', '#', ':']).next()?;
-    if !(inner.len() > host.len() || host.starts_with("www.")) || !host.contains('.') || host.contains(['@', '(']) {
+    // Mail programs make a link of whatever begins so.
+    let is_www = host.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("www."));
+    if !(inner.len() > host.len() || is_www) || !host.contains('.') || host.contains(['@', '(']) {
         return None;
     }
     let ascii = idna::domain_to_ascii(host).ok()?;
     let domain = psl::domain(ascii.as_bytes())?;
-    (domain.suffix().is_known() && !ascii.starts_with('.')).then_some((from, inner))
+    ((is_www || domain.suffix().is_known()) && !ascii.starts_with('.')).then_some((from, inner))
 }
 
 /// The page of a URL, and those whose addresses its query carries.

@@ -64,6 +64,20 @@ fn descriptions_and_titles_are_read() {
 }
 
 #[test]
+fn what_mail_programs_make_a_link_of_is_one() {
+    let pages = |text: &str| {
+        let links = plain(text).links;
+        links.iter().flat_map(|link| link.target.pages()).map(|page| page.host.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(pages("Voir change.org/p/x."), ["change.org"]);
+    assert_eq!(pages("Voir sur www.service-public.example."), ["www.service-public.example"]);
+    assert_eq!(pages("Voir (WWW.Services.example/x)"), ["www.services.example"]);
+    for text in ["et/ou", "agir.example", "le 1.2/3", "www."] {
+        assert!(pages(text).is_empty(), "{text}");
+    }
+}
+
+#[test]
 fn places_point_into_the_source() {
     let source = "<p>Bonjour,</p><p>la p&eacute;<b>ti</b>tion & l&rsquo;appel</p>";
     let reading = html(source);

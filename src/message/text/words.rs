@@ -3,7 +3,9 @@
 use std::iter::Peekable;
 use std::ops::Range;
 use std::slice;
+use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use linkify::{LinkFinder, LinkKind};
 
 use super::fold::{Cluster, is_invisible};
@@ -205,6 +207,10 @@ struct Shown {
     url: Option<String>,
 }
 
+/// What every URL and address has.
+static LINK_SIGNS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::builder().ascii_case_insensitive(true).build([":", "@", "/", "www."]).ok());
+
 /// Finds the URLs and addresses in a laid-out text. Works blank by blank, so that it stays linear.
 fn shown_links(page: &Page) -> Vec<Shown> {
     let mut finder = LinkFinder::new();
@@ -212,8 +218,8 @@ fn shown_links(page: &Page) -> Vec<Shown> {
     let mut found = Vec::new();
     let text = page.text();
     let mut at = 0;
-    while let Some(sign) = text.get(at..).and_then(|rest| memchr::memchr3(b':', b'@', b'/', rest.as_bytes())) {
-        let before = text.get(at..at + sign).unwrap_or_default();
+    while let Some(sign) = text.get(at..).and_then(|rest| LINK_SIGNS.as_ref()?.find(rest)) {
+        let before = text.get(at..at + sign.start()).unwrap_or_default();
         let start =
             at + before.char_indices().rev().find(|(_, c)| c.is_whitespace()).map_or(0, |(i, c)| i + c.len_utf8());
         let after = text.get(start..).unwrap_or_default();
