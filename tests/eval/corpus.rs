@@ -15,7 +15,7 @@ pub enum Half {
     Test,
     /// In the folder `held-out`: written before the rules of pack version 4, measured once they were done.
     HeldOut,
-    /// In the folder `blind`: written before the rules of pack version 6, measured once they were done.
+    /// In the folder `blind`: written after the rules of pack version 7, which have not been changed since.
     Blind,
 }
 
