@@ -115,8 +115,8 @@ impl Index {
                 by_start.entry(start).or_default().push(number);
             }
         }
-        // Some megabytes, once, for a step of one look-up an octet.
-        let finder = AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(by_start.keys()).ok()?;
+        // A full automaton would take a tenth less time to analyse a text, and as much memory as all the rest of a daemon at rest.
+        let finder = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(by_start.keys()).ok()?;
         Some(Self { finder, needs_of: by_start.into_values().collect(), phrases_of })
     }
 
