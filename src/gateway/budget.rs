@@ -27,8 +27,8 @@ const SPARE_USED_MIN_DIVISOR: usize = 4;
 /// What reading an octet of text takes while its words are weighed, at most: in a page of one-letter paragraphs, 28.
 const READING_BYTES_PER_OCTET: usize = 32;
 
-/// A shorter text is read at once: so few are read at a time as there are threads.
-const SHORT_TEXT_BYTES_MAX: usize = 128 * 1024;
+/// The text of a message that is judged where it arrives waits for none: as few are read at a time as there are threads.
+const SHORT_TEXT_BYTES_MAX: usize = super::JUDGED_HERE_BYTES_MAX;
 
 /// The budget shared by all connections.
 #[derive(Debug, Clone)]
@@ -87,22 +87,12 @@ impl Budget {
         let declared = usize::try_from(declared_bytes).unwrap_or(usize::MAX);
         // What the mail server adds fits too, so that the copy never moves.
         let wanted = (declared / 64).saturating_mul(65);
-        let mut permit = Permit { shared: Arc::clone(&self.shared), taken: 0 };
+        let mut permit = self.nothing_yet();
         if let Some(Spare { buffer, taken, .. }) = self.shared.take_spare(wanted) {
             permit.taken = taken;
             return Some((buffer, permit));
         }
-        // Else the room of small messages would add to the peak of large ones.
-        self.shared.give_up(|spare| {
-            let mut missing = wanted;
-            let makes_way = |spare: &mut Spare| {
-                let room = spare.buffer.capacity();
-                let is_chosen = missing > 0 && room < wanted;
-                missing = if is_chosen { missing.saturating_sub(room) } else { missing };
-                is_chosen
-            };
-            spare.extract_if(.., makes_way).collect()
-        });
+        self.shared.make_way(wanted);
         let mut buffer = Vec::new();
         permit.take(declared.max(MESSAGE_BYTES_MIN)).then(|| {
             buffer.reserve_exact(wanted);
@@ -118,7 +108,7 @@ impl Budget {
         if room < SPARE_BYTES_MIN || !permit.grow_to(room) {
             return permit;
         }
-        let mut of_copy = Permit { shared: Arc::clone(&self.shared), taken: 0 };
+        let mut of_copy = self.nothing_yet();
         if !of_copy.take(copy_bytes.max(MESSAGE_BYTES_MIN)) {
             return permit;
         }
@@ -126,6 +116,10 @@ impl Budget {
         let spare = Spare { buffer, taken: std::mem::take(&mut permit.taken), is_idle: false };
         self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner).push(spare);
         of_copy
+    }
+
+    fn nothing_yet(&self) -> Permit {
+        Permit { shared: Arc::clone(&self.shared), taken: 0 }
     }
 
     /// Gives room back to the system that no message has needed since this was last called.
@@ -147,6 +141,22 @@ impl Shared {
 
     fn take(&self, bytes: usize) -> bool {
         self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(bytes)).is_ok()
+    }
+
+    /// Gives up the room of smaller messages before a message of this size takes its own: else they would add to its peak.
+    fn make_way(&self, bytes: usize) {
+        let mut missing = bytes;
+        self.give_up(|spare| {
+            let is_given_up = |spare: &mut Spare| {
+                let room = spare.buffer.capacity();
+                let is_given_up = missing > 0 && room < bytes;
+                if is_given_up {
+                    missing = missing.saturating_sub(room);
+                }
+                is_given_up
+            };
+            spare.extract_if(.., is_given_up).collect()
+        });
     }
 
     /// Gives back the spare room that is taken out.
