@@ -57,14 +57,7 @@ impl Worker {
     }
 }
 
-/// A connection on its way to a worker.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub stream: Stream,
-    pub seat: Seat,
-}
-
-/// A stream that no runtime knows of.
+/// A connection on its way to a worker: no runtime knows of it.
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(std::net::TcpStream),
@@ -91,7 +84,7 @@ pub(super) struct Seat {
 /// The way of one socket's connections to one worker.
 #[derive(Debug)]
 pub(super) struct Lane {
-    connections: mpsc::UnboundedSender<Connection>,
+    connections: mpsc::UnboundedSender<(Stream, Seat)>,
     load: Arc<()>,
 }
 
@@ -110,13 +103,13 @@ impl Lane {
     /// Sends a connection on its way. One whose worker is gone closes.
     pub fn send(&self, stream: Stream, permit: OwnedSemaphorePermit) {
         let seat = Seat { _permit: Some(permit), _load: Arc::clone(&self.load) };
-        let _ = self.connections.send(Connection { stream, seat });
+        let _ = self.connections.send((stream, seat));
     }
 }
 
 /// Where the connections of a lane arrive.
 #[derive(Debug)]
-pub(super) struct LaneEnd(mpsc::UnboundedReceiver<Connection>);
+pub(super) struct LaneEnd(mpsc::UnboundedReceiver<(Stream, Seat)>);
 
 impl Listener for LaneEnd {
     type Io = Gathered<EitherStream<TcpStream, UnixStream>>;
@@ -124,7 +117,7 @@ impl Listener for LaneEnd {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Io>> {
         loop {
             // Nobody sends any more when the socket closes; indymilter is told so by other means, and takes an error for a defect.
-            let Some(Connection { stream, seat }) = ready!(self.0.poll_recv(cx)) else { return Poll::Pending };
+            let Some((stream, seat)) = ready!(self.0.poll_recv(cx)) else { return Poll::Pending };
             match stream.arrive() {
                 Ok(stream) => return Poll::Ready(Ok(Gathered::new(stream, seat))),
                 Err(error) => super::listener::complain(&error),
