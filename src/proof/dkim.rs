@@ -35,9 +35,6 @@ pub const SIGNATURES_MAX: usize = 8;
 /// How many signatures a message may have at all before none of them is looked at. Mailing lists and gateways add one each.
 const SIGNATURE_FIELDS_MAX: usize = 50;
 
-/// Bodies of more octets than this are hashed where they do not keep other sessions of the same thread waiting.
-const HASH_IN_PLACE_BYTES_MAX: usize = 256 * 1024;
-
 /// The flag of a key that is for tests (`t=y`, RFC 6376 section 3.6.1), as `mail-auth` numbers it.
 const KEY_FLAG_TESTING: u64 = 0x10;
 
@@ -132,7 +129,7 @@ impl Verifier {
         if !mentions_wanted_domain(raw, wanted) {
             return report;
         }
-        let Some(mut message) = hash(raw) else { return report };
+        let Some(mut message) = AuthenticatedMessage::parse(raw) else { return report };
         select(&mut message, wanted, now, &mut report);
         if message.dkim_headers.is_empty() {
             return report;
@@ -285,17 +282,6 @@ fn header_end(raw: &[u8]) -> usize {
         }
     }
     raw.len()
-}
-
-/// Takes the message apart and hashes its body.
-fn hash(raw: &[u8]) -> Option<AuthenticatedMessage<'_>> {
-    use tokio::runtime::{Handle, RuntimeFlavor};
-    let has_other_threads = Handle::try_current().is_ok_and(|h| h.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if raw.len() > HASH_IN_PLACE_BYTES_MAX && has_other_threads {
-        tokio::task::block_in_place(|| AuthenticatedMessage::parse(raw))
-    } else {
-        AuthenticatedMessage::parse(raw)
-    }
 }
 
 fn name_server(address: &SocketAddr) -> NameServerConfig {
