@@ -263,53 +263,44 @@ mod packs {
         assert!(report.petition.reached);
     }
 
+    /// A signal of one word.
+    fn one(id: &str, word: &str, rest: &str) -> String {
+        format!(
+            "[[signal]]\nid = \"{id}\"\nrule = \"petition\"\nweight = 1.0\nfr = \"f\"\nen = \"e\"\nphrases = [\"{word}\"]\n{rest}\n"
+        )
+    }
+
+    /// The signals that a pack of these finds in a text.
+    fn found(signals: &[String], text: &str) -> Vec<String> {
+        let pack = Pack::parse("own", &[HEAD, &signals.concat()].concat()).unwrap();
+        let report = analyse(&pack, &reading(Kind::Plain { flowed: false }, text), &Settings::default());
+        report.signals.into_iter().map(|hit| hit.id).collect()
+    }
+
     #[test]
     fn what_yields_supports_nothing_beside_it() {
-        let one = |id: &str, word: &str, rest: &str| {
-            format!(
-                "[[signal]]\nid = \"{id}\"\nrule = \"petition\"\nweight = 1.0\nfr = \"f\"\nen = \"e\"\nphrases = [\"{word}\"]\n{rest}\n"
-            )
-        };
-        let text = [
-            HEAD.to_owned(),
+        let signals = [
             one("paper", "contrat", ""),
             one("sign", "signez", "yields_to = [\"paper\"]"),
             one("hurry", "vite", "near = [\"sign\"]"),
-        ]
-        .concat();
-        let pack = Pack::parse("own", &text).unwrap();
-        let found = |text: &str| {
-            let report = analyse(&pack, &reading(Kind::Plain { flowed: false }, text), &Settings::default());
-            report.signals.into_iter().map(|hit| hit.id).collect::<Vec<_>>()
-        };
-        assert_eq!(found("Signez vite."), ["hurry", "sign"]);
-        assert_eq!(found("Signez vite le contrat."), ["paper"]);
+        ];
+        assert_eq!(found(&signals, "Signez vite."), ["hurry", "sign"]);
+        assert_eq!(found(&signals, "Signez vite le contrat."), ["paper"]);
         // What stands far away is another affair.
-        assert_eq!(found("Signez vite. Un. Deux. Trois. Quatre. Un contrat."), ["hurry", "paper", "sign"]);
+        let far = "Signez vite. Un. Deux. Trois. Quatre. Un contrat.";
+        assert_eq!(found(&signals, far), ["hurry", "paper", "sign"]);
     }
 
     #[test]
     fn a_signal_beside_others_needs_one_of_each_list() {
-        let one = |id: &str, word: &str, rest: &str| {
-            format!(
-                "[[signal]]\nid = \"{id}\"\nrule = \"petition\"\nweight = 1.0\nfr = \"f\"\nen = \"e\"\nphrases = [\"{word}\"]\n{rest}\n"
-            )
-        };
-        let text = [
-            HEAD.to_owned(),
+        let signals = [
             one("call", "rejoignez", "near = [\"text\"]\nbeside = [\"place\"]"),
             one("place", "ici", ""),
             one("text", "appel", ""),
-        ]
-        .concat();
-        let pack = Pack::parse("own", &text).unwrap();
-        let has_call = |text: &str| {
-            let report = analyse(&pack, &reading(Kind::Plain { flowed: false }, text), &Settings::default());
-            report.signals.iter().any(|hit| hit.id == "call")
-        };
-        assert!(has_call("Un appel. Rejoignez ici."));
-        assert!(!has_call("Rejoignez ici."), "no text");
-        assert!(!has_call("Un appel. Rejoignez."), "no place");
+        ];
+        assert_eq!(found(&signals, "Un appel. Rejoignez ici."), ["call", "place", "text"]);
+        assert_eq!(found(&signals, "Rejoignez ici."), ["place"]);
+        assert_eq!(found(&signals, "Un appel. Rejoignez."), ["text"]);
     }
 
     #[test]
