@@ -102,6 +102,21 @@ impl Page {
         }
     }
 
+    /// The place in the part behind the last character of a range of the page whose first character comes from `first`.
+    pub fn source_behind(&self, range: &Range<usize>, first: u32) -> u32 {
+        // The last stretch in it; only that of its first character may begin before it.
+        let last = self.runs.partition_point(|run| run.at < range.end).checked_sub(1).and_then(|at| self.runs.get(at));
+        let (at, source) = match last {
+            Some(run) if run.at > range.start => (run.at, run.source),
+            _ => (range.start, first),
+        };
+        let characters = match last {
+            Some(run) if run.linear => self.text.get(at..range.end).map_or(0, |text| text.chars().count()),
+            _ => 1,
+        };
+        source.saturating_add(u32::try_from(characters).unwrap_or(u32::MAX))
+    }
+
     /// The text in pieces, each from one stretch of the part.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
         let ends = self.runs.iter().skip(1).map(|run| run.at).chain([self.text.len()]);

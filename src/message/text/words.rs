@@ -98,9 +98,7 @@ impl Builder {
         if at >= events.skip_to
             && let Some(found) = events.shown.next_if(|shown| shown.range.start <= at)
         {
-            let length = page.text().get(found.range.clone()).map_or(0, |text| text.chars().count());
-            let end = source.saturating_add(count(length));
-            let place = Place { part, start: source, end };
+            let place = Place { part, start: source, end: page.source_behind(&found.range, source) };
             events.skip_to = found.range.end;
             let in_anchor = page.anchors.get(page.anchors.partition_point(|anchor| anchor.range.end <= at));
             let in_anchor = in_anchor.is_some_and(|anchor| anchor.range.start <= at);
