@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::hold::entry::{Held, Route, Sighting};
 
 const NOON: Timestamp = Timestamp::constant(1_529_917_200, 0);
 

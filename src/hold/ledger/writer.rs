@@ -6,7 +6,8 @@ use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Held, Ledger, LedgerError};
+use super::{Ledger, LedgerError};
+use crate::hold::entry::Held;
 
 /// At most so many entries wait for the writer; more sessions than this wait for their place in the line.
 const WAITING_ENTRIES_MAX: usize = 4096;

@@ -1,0 +1,102 @@
+//! An entry as a line of the table `held`: written when the message is entered, read back whenever somebody asks.
+
+use jiff::Timestamp;
+use rusqlite::{Row, Transaction, named_params};
+
+use super::PastRelease;
+use crate::hold::entry::{Entry, EntryNumber, Held, NotAQueueId, Sighting};
+
+/// Why a line could not be read.
+pub(super) enum Unreadable {
+    /// SQLite reports an error.
+    Sqlite(rusqlite::Error),
+    /// The line makes no sense.
+    Damaged { number: i64, what: &'static str },
+}
+
+impl From<rusqlite::Error> for Unreadable {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Writes a new entry.
+pub(super) fn insert(transaction: &Transaction<'_>, held: &Held) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT INTO held (route, queue_id, arrival, entered, size_bytes, charter, list, sender, reference, registered_as, return_to,
+            release_not_before, window_ends, period_ends, state, since)
+        VALUES (:route, :queue_id, :arrival, :entered, :size_bytes, :charter, :list, :sender, :reference, :registered_as, :return_to,
+            :release_not_before, :window_ends, :period_ends, 'entered', :entered)";
+    transaction.prepare_cached(sql)?.execute(named_params! {
+        ":route": held.route.as_str(),
+        ":queue_id": held.queue_id.as_str(),
+        ":arrival": held.arrival.as_millisecond(),
+        ":entered": held.entered.as_millisecond(),
+        ":size_bytes": signed(held.size_bytes),
+        ":charter": held.charter,
+        ":list": held.list,
+        ":sender": held.sender,
+        ":reference": held.reference,
+        ":registered_as": held.registered_as,
+        ":return_to": held.return_to,
+        ":release_not_before": held.release_not_before.as_millisecond(),
+        ":window_ends": held.window_ends.as_millisecond(),
+        ":period_ends": held.period_ends.map(Timestamp::as_millisecond),
+    })?;
+    Ok(())
+}
+
+/// Reads an entry from a line with all columns.
+pub(super) fn entry(row: &Row<'_>) -> Result<Entry, Unreadable> {
+    let number = row.get("number")?;
+    let damaged = |what| Unreadable::Damaged { number, what };
+    let time = |milliseconds| Timestamp::from_millisecond(milliseconds).map_err(|_| damaged("a time"));
+    let size = |bytes: i64| u64::try_from(bytes).map_err(|_| damaged("a size"));
+    let word = |column| row.get::<_, String>(column);
+    let sighting = match (row.get("seen_arrival")?, row.get("seen_size_bytes")?) {
+        (Some(arrival), Some(bytes)) => Some(Sighting { arrival: time(arrival)?, size_bytes: size(bytes)? }),
+        (None, None) => None,
+        _ => return Err(damaged("half a sighting")),
+    };
+    Ok(Entry {
+        number: EntryNumber(number),
+        held: Held {
+            route: word("route")?.parse().map_err(|()| damaged("the route"))?,
+            queue_id: word("queue_id")?.parse().map_err(|NotAQueueId| damaged("the queue id"))?,
+            arrival: time(row.get("arrival")?)?,
+            entered: time(row.get("entered")?)?,
+            size_bytes: size(row.get("size_bytes")?)?,
+            charter: row.get("charter")?,
+            list: row.get("list")?,
+            sender: row.get("sender")?,
+            reference: row.get("reference")?,
+            registered_as: row.get("registered_as")?,
+            return_to: row.get("return_to")?,
+            release_not_before: time(row.get("release_not_before")?)?,
+            window_ends: time(row.get("window_ends")?)?,
+            period_ends: row.get::<_, Option<i64>>("period_ends")?.map(time).transpose()?,
+        },
+        state: word("state")?.parse().map_err(|()| damaged("the state"))?,
+        since: time(row.get("since")?)?,
+        sighting,
+        released: row.get::<_, Option<i64>>("released")?.map(time).transpose()?,
+        by_order: row.get("by_order")?,
+        removal: row
+            .get::<_, Option<String>>("removal")?
+            .map(|state| state.parse().map_err(|()| damaged("the state it is to be removed to")))
+            .transpose()?,
+    })
+}
+
+/// Reads a release from a line that names who let go what, and when.
+pub(super) fn past_release(row: &Row<'_>) -> Result<PastRelease, Unreadable> {
+    let number = row.get("number")?;
+    let at = Timestamp::from_millisecond(row.get("released")?)
+        .map_err(|_| Unreadable::Damaged { number, what: "the time of release" })?;
+    Ok(PastRelease { charter: row.get("charter")?, sender: row.get("sender")?, at })
+}
+
+/// SQLite has no unsigned integers; no message has 2^63 octets.
+pub(super) fn signed(size_bytes: u64) -> i64 {
+    i64::try_from(size_bytes).unwrap_or(i64::MAX)
+}
