@@ -9,8 +9,9 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::codes::Code;
+use super::quantities::{Bytes, Count, Lasting};
 use super::reader::Reader;
-use super::values::{AbsolutePath, Bytes, Count, Domain, Lasting};
+use super::values::{AbsolutePath, Domain};
 use crate::message::address::{Address, RecipientSyntax};
 pub use raw::RawMain;
 use raw::{

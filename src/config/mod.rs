@@ -5,9 +5,11 @@
 //! is simply another call; when it fails, the configuration in force stays in force.
 
 pub mod charter;
+pub mod choices;
 pub mod codes;
 pub mod daemon;
 mod files;
+pub mod quantities;
 mod reader;
 pub mod reference;
 pub mod report;

@@ -279,6 +279,22 @@ pub fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
+/// The complaint about a value of another kind.
+pub fn wrong(value: &DeValue<'_>) -> LeafError {
+    (Code::WrongType, format!("this is {}", kind(value)))
+}
+
+/// The text of a value that must be a string.
+///
+/// # Errors
+/// [`Code::WrongType`].
+pub fn string<'v>(value: &'v DeValue<'_>) -> Result<&'v str, LeafError> {
+    match value {
+        DeValue::String(text) => Ok(text),
+        other => Err(wrong(other)),
+    }
+}
+
 /// Reports the keys of `table` that are not among `known`, with the nearest known one as a suggestion.
 pub fn report_unknown_keys(table: &DeTable<'_>, known: &[&'static str], inside: &str, reader: &mut Reader<'_>) {
     for key in table.keys() {
@@ -422,4 +438,16 @@ pub fn required<T: FromNode>(
 /// Reads a key that may be left out.
 pub fn optional<T: FromNode>(table: &DeTable<'_>, key: &'static str, reader: &mut Reader<'_>) -> Option<T> {
     table.get(key).and_then(|node| T::from_node(node, key, reader))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Reads one value as a file would write it.
+    pub(in crate::config) fn read<T: Leaf>(toml: &str) -> Result<T, Code> {
+        let document = format!("v = {toml}");
+        let table = DeTable::parse(&document).unwrap();
+        T::read(table.get_ref().get("v").unwrap().get_ref()).map_err(|(code, _)| code)
+    }
 }

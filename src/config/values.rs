@@ -1,8 +1,8 @@
-//! The single values of configuration files: each read into its own type, with its own complaint when it cannot be.
+//! The single values of configuration files: each read into its own type, with its own complaint when it cannot be. Those that
+//! say how much are in [`quantities`](super::quantities), those that are one of a few words in [`choices`](super::choices).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::civil;
@@ -10,38 +10,14 @@ use jiff::tz::TimeZone;
 use toml::de::DeValue;
 
 use super::codes::Code;
-use super::reader::{Leaf, LeafError, enumerate, kind, nearest};
-use crate::charter::rules::{
-    AttachmentAction, Direction, FloodSubject, QuotaReach, QuotaSubject, ReceiptsRule, RefuseOrTag, Span,
-};
-use crate::charter::{Clause, Inspection, Keeper, MailboxState, Mode, ReleaseOrder};
+use super::reader::{Leaf, LeafError, string, wrong};
+use crate::charter::Clause;
 use crate::message::address::Address;
-use crate::message::edit::SignedPolicy;
-use crate::wording::Language;
 
 /// The longest text that any key takes, in octets: a footer of some pages. Header tags have their own bound.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// The longest text on one line, in octets: a header field line may have 998 (RFC 5322 section 2.1.1).
 const LINE_BYTES_MAX: usize = 900;
-
-fn wrong(value: &DeValue<'_>) -> LeafError {
-    (Code::WrongType, format!("this is {}", kind(value)))
-}
-
-fn string<'v>(value: &'v DeValue<'_>) -> Result<&'v str, LeafError> {
-    match value {
-        DeValue::String(text) => Ok(text),
-        other => Err(wrong(other)),
-    }
-}
-
-fn integer(value: &DeValue<'_>) -> Result<i128, LeafError> {
-    match value {
-        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
-            .map_err(|_| (Code::OutOfRange, "far out of range".to_owned())),
-        other => Err(wrong(other)),
-    }
-}
 
 impl Leaf for bool {
     fn shape() -> String {
@@ -49,58 +25,6 @@ impl Leaf for bool {
     }
     fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
         if let DeValue::Boolean(b) = value { Ok(*b) } else { Err(wrong(value)) }
-    }
-}
-
-/// A number of things, at least 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count(pub u32);
-
-impl Leaf for Count {
-    fn shape() -> String {
-        "a whole number from 1".to_owned()
-    }
-    fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
-        match u32::try_from(integer(value)?) {
-            Ok(0) => Err((Code::OutOfRange, "nothing could ever pass; a suspension is made with `stop`".to_owned())),
-            Ok(count) => Ok(Self(count)),
-            Err(_) => Err((Code::OutOfRange, format!("not between 1 and {}", u32::MAX))),
-        }
-    }
-}
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The weight of a signal, or a threshold: a finite number.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Weight(pub f64);
-
-impl Leaf for Weight {
-    fn shape() -> String {
-        "a number".to_owned()
-    }
-    fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
-        let number: f64 = match value {
-            DeValue::Float(number) => number.as_str().parse().map_err(|_| wrong(value))?,
-            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().map_err(|_| wrong(value))?,
-            other => return Err(wrong(other)),
-        };
-        // A thousand is already a hundred times any sum of signals; NaN and infinities would never compare.
-        if number.is_finite() && number.abs() <= 1000.0 {
-            Ok(Self(number))
-        } else {
-            Err((Code::OutOfRange, "not between -1000 and 1000".to_owned()))
-        }
-    }
-}
-
-impl fmt::Display for Weight {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
     }
 }
 
@@ -213,114 +137,6 @@ impl Leaf for IpNet {
             Err((Code::BadNetwork, format!("host bits are set; the network is `{}`", net.trunc())))
         }
     }
-}
-
-/// A size in octets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bytes(pub u64);
-
-impl Bytes {
-    /// The units, from the largest; powers of 1000 and of 1024 are told apart as IEC 80000-13 does.
-    const UNITS: &[(&'static str, u64)] = &[
-        ("GiB", 1 << 30),
-        ("MiB", 1 << 20),
-        ("KiB", 1 << 10),
-        ("GB", 1_000_000_000),
-        ("MB", 1_000_000),
-        ("kB", 1_000),
-        ("B", 1),
-    ];
-
-    fn parse(text: &str) -> Option<Self> {
-        let (number, unit) = split_unit(text)?;
-        let (_, factor) = Self::UNITS.iter().find(|(name, _)| *name == unit)?;
-        number.parse::<u64>().ok()?.checked_mul(*factor).map(Self)
-    }
-}
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, factor) =
-            Self::UNITS.iter().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor)).unwrap_or(&("B", 1));
-        write!(f, "{} {unit}", self.0 / factor)
-    }
-}
-
-impl Leaf for Bytes {
-    fn shape() -> String {
-        "a size with a unit, such as `\"100 kB\"` or `\"1 MiB\"`".to_owned()
-    }
-    fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
-        if let DeValue::Integer(number) = value {
-            return Err((Code::BadSize, format!("write `\"{} B\"` if octets are meant", number.as_str())));
-        }
-        match Self::parse(string(value)?) {
-            Some(Self(0)) => Err((Code::OutOfRange, "nothing could ever pass".to_owned())),
-            Some(size) => Ok(size),
-            None => Err((Code::BadSize, "a whole number and one of B, kB, MB, GB, KiB, MiB, GiB".to_owned())),
-        }
-    }
-}
-
-/// A duration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lasting(pub Duration);
-
-impl Lasting {
-    /// So many seconds.
-    #[must_use]
-    pub const fn seconds(seconds: u64) -> Self {
-        Self(Duration::from_secs(seconds))
-    }
-
-    /// Each unit's names, the one for several first, the one for one second.
-    const UNITS: &[(&'static [&'static str], u64)] = &[
-        (&["days", "day", "d"], 86_400),
-        (&["hours", "hour", "h"], 3_600),
-        (&["min", "min", "minute", "minutes"], 60),
-        (&["s", "s", "second", "seconds"], 1),
-    ];
-
-    fn parse(text: &str) -> Option<Self> {
-        let (number, unit) = split_unit(text)?;
-        let (_, factor) = Self::UNITS.iter().find(|(names, _)| names.contains(&unit))?;
-        number.parse::<u64>().ok()?.checked_mul(*factor).map(Self::seconds)
-    }
-}
-
-impl fmt::Display for Lasting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs();
-        let unit = Self::UNITS.iter().find(|(_, factor)| seconds > 0 && seconds.is_multiple_of(*factor));
-        let (names, factor) = unit.unwrap_or(&(&["s"], 1));
-        let count = seconds / factor;
-        let name = if count == 1 { names.get(1) } else { names.first() };
-        write!(f, "{count} {}", name.unwrap_or(&"s"))
-    }
-}
-
-impl Leaf for Lasting {
-    fn shape() -> String {
-        "a duration with a unit, such as `\"30 s\"`, `\"5 min\"`, `\"12 hours\"`, `\"7 days\"`".to_owned()
-    }
-    fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
-        match Self::parse(string(value)?) {
-            Some(Self(Duration::ZERO)) => Err((Code::OutOfRange, "has no length".to_owned())),
-            Some(Self(d)) if d.as_secs() > 100 * 366 * 86_400 => {
-                Err((Code::OutOfRange, "longer than a century".to_owned()))
-            }
-            Some(duration) => Ok(duration),
-            None => Err((Code::BadDuration, "a whole number and one of s, min, hours, days".to_owned())),
-        }
-    }
-}
-
-/// Splits `100 kB` into `100` and `kB`; digits may be grouped with `_`, the space may be left out or be a no-break one.
-fn split_unit(text: &str) -> Option<(String, &str)> {
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '_')?;
-    let (number, unit) = text.split_at_checked(end)?;
-    Some((number.replace('_', ""), unit.trim()))
 }
 
 impl Leaf for civil::Date {
@@ -499,87 +315,6 @@ impl Leaf for FileMode {
 impl fmt::Display for FileMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{:04o}\"", self.0)
-    }
-}
-
-/// Reads one of a closed list of words.
-///
-/// # Errors
-/// [`Code::UnknownValue`] with the nearest word.
-pub fn choose<T: Copy>(value: &DeValue<'_>, choices: &[(&'static str, T)]) -> Result<T, LeafError> {
-    let word = string(value)?;
-    if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == word) {
-        return Ok(*choice);
-    }
-    let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-    let label = match nearest(word, &names) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "not one of them".to_owned(),
-    };
-    Err((Code::UnknownValue, label))
-}
-
-/// The words of a closed list, for messages.
-#[must_use]
-pub fn words<T>(choices: &[(&'static str, T)]) -> String {
-    let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-    format!("one of {}", enumerate(&names))
-}
-
-macro_rules! choices {
-    ($($ty:ty { $($word:literal => $value:expr,)+ })+) => {
-        $(impl $crate::config::reader::Leaf for $ty {
-            fn shape() -> String {
-                $crate::config::values::words::<$ty>(&[$(($word, $value)),+])
-            }
-            fn read(value: &toml::de::DeValue<'_>) -> Result<Self, $crate::config::reader::LeafError> {
-                $crate::config::values::choose(value, &[$(($word, $value)),+])
-            }
-        })+
-    };
-}
-pub(crate) use choices;
-
-choices! {
-    Mode { "enforce" => Mode::Enforce, "monitor" => Mode::Monitor, }
-    Inspection { "content" => Inspection::Content, "structure" => Inspection::Structure, }
-    Language { "fr" => Language::French, "en" => Language::English, }
-    ReleaseOrder { "draw" => ReleaseOrder::Draw, "arrival" => ReleaseOrder::Arrival, }
-    MailboxState { "suspended" => MailboxState::Suspended, "deactivated" => MailboxState::Deactivated, }
-    RefuseOrTag { "reject" => RefuseOrTag::Reject, "tag" => RefuseOrTag::Tag, }
-    Direction { "any" => Direction::Any, "internal" => Direction::Internal, "outgoing" => Direction::Outgoing, }
-    QuotaSubject { "sender" => QuotaSubject::Sender, "mailbox" => QuotaSubject::Mailbox, "login" => QuotaSubject::Login, }
-    FloodSubject { "sender" => FloodSubject::Sender, "list" => FloodSubject::List, }
-    QuotaReach { "list" => QuotaReach::List, "all-lists" => QuotaReach::AllLists, }
-    ReceiptsRule { "remove" => ReceiptsRule::Remove, "reject" => ReceiptsRule::Reject, "pass" => ReceiptsRule::Pass, }
-    AttachmentAction {
-        "strip" => AttachmentAction::Strip,
-        "reject" => AttachmentAction::Reject,
-        "tag" => AttachmentAction::Tag,
-        "allow" => AttachmentAction::Allow,
-    }
-    SignedPolicy {
-        "reject" => SignedPolicy::Reject,
-        "wrap" => SignedPolicy::Wrap,
-        "break" => SignedPolicy::Break,
-        "pass" => SignedPolicy::Pass,
-    }
-    Span {
-        "hour" => Span::Hour,
-        "day" => Span::Day,
-        "week" => Span::Week,
-        "month" => Span::Month,
-        "period" => Span::Period,
-    }
-}
-
-impl Leaf for Keeper {
-    fn shape() -> String {
-        "the name of a rule or of a measure".to_owned()
-    }
-    fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
-        let choices: Vec<_> = Self::all().map(|keeper| (keeper.as_str(), keeper)).collect();
-        choose(value, &choices)
     }
 }
 

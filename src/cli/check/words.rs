@@ -7,7 +7,7 @@ use crate::charter::rules::{
     TrackingRule,
 };
 use crate::charter::{List, Mode, NightWindow, Period, Proof};
-use crate::config::values::{Bytes, Lasting};
+use crate::config::quantities::{Bytes, Lasting};
 use crate::message::edit::SignedPolicy;
 
 /// A rule in words.

@@ -186,7 +186,7 @@ impl<'r> Builder<'_, 'r> {
         }
         let pace = raw.pace.as_ref().and_then(|pace| {
             let messages = pace.messages.as_ref()?.get_ref().0;
-            Some(Pace { messages, per_seconds: pace.per.as_ref()?.get_ref().0 })
+            Some(Pace { messages, per_seconds: pace.per.as_ref()?.get_ref().seconds() })
         });
         Some(NightWindow {
             from: *from.get_ref(),

@@ -4,7 +4,8 @@ use ipnet::IpNet;
 use toml::Spanned;
 
 use super::Builder;
-use super::raw::{RawDelegate, RawList, RawProof, RawSender};
+use super::raw::RawList;
+use super::raw::register::{RawDelegate, RawProof, RawSender};
 use super::rules::size_limit;
 use crate::charter::{Delegate, Mailbox, Proof, Sender};
 use crate::config::codes::Code;

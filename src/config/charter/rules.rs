@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::raw::{
+use super::raw::rules::{
     RawAttachments, RawBanner, RawCopies, RawDisclaimer, RawFlood, RawIdentity, RawListHeaders, RawPetition, RawPlain,
     RawQuota, RawReceipts, RawRecipients, RawReplyTo, RawRule, RawRules, RawSenderRule, RawSize, RawSizeLimit,
     RawStructure, RawSubject, RawTracking, TrackingAction,

@@ -7,9 +7,11 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{ListenAddress, LogOutput, MtaKind, Role};
+use crate::config::choices::choices;
 use crate::config::codes::Code;
+use crate::config::quantities::{Bytes, Count, Lasting};
 use crate::config::reader::{Leaf, LeafError, OneOrMany, raw_table};
-use crate::config::values::{AbsolutePath, Bytes, Count, Domain, FileMode, Lasting, Line, choices};
+use crate::config::values::{AbsolutePath, Domain, FileMode, Line};
 use crate::message::address::Address;
 
 /// Header of a whole message: Postfix's own `header_size_limit` is 102,400 octets for one field; ten of those.
@@ -46,9 +48,9 @@ pub const RETENTION_OPERATORS: Lasting = Lasting::seconds(5 * 366 * 86_400);
 pub const RETENTION_LEDGER: Lasting = Lasting::seconds(90 * 86_400);
 
 choices! {
-    Role { "full" => Role::Full, "edit" => Role::Edit, "hold" => Role::Hold, }
-    MtaKind { "postfix" => MtaKind::Postfix, "sendmail" => MtaKind::Sendmail, }
-    LogOutput { "stderr" => LogOutput::Stderr, "journald" => LogOutput::Journald, }
+    Role { Full = "full", Edit = "edit", Hold = "hold", }
+    MtaKind { Postfix = "postfix", Sendmail = "sendmail", }
+    LogOutput { Stderr = "stderr", Journald = "journald", }
 }
 
 impl Leaf for ListenAddress {

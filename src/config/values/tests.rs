@@ -1,64 +1,7 @@
 //! What each kind of value takes, and what it refuses and why.
 
 use super::*;
-
-fn read<T: Leaf>(toml: &str) -> Result<T, Code> {
-    let document = format!("v = {toml}");
-    let table = toml::de::DeTable::parse(&document).unwrap();
-    T::read(table.get_ref().get("v").unwrap().get_ref()).map_err(|(code, _)| code)
-}
-
-#[test]
-fn sizes_tell_thousands_from_powers_of_two() {
-    for (text, bytes) in [
-        ("100 kB", 100_000),
-        ("100kB", 100_000),
-        ("100 KiB", 102_400),
-        ("1 MB", 1_000_000),
-        ("1 MiB", 1 << 20),
-        ("512 B", 512),
-        ("1_000 B", 1_000),
-        ("1\u{a0}GB", 1_000_000_000),
-    ] {
-        assert_eq!(read::<Bytes>(&format!("\"{text}\"")), Ok(Bytes(bytes)), "{text}");
-    }
-    for text in
-        ["100", "kB", "100 kb", "100 KB", "1.5 MB", "-1 kB", "99999999999999999999 B", "18446744073709551615 GiB"]
-    {
-        assert_eq!(read::<Bytes>(&format!("\"{text}\"")), Err(Code::BadSize), "{text}");
-    }
-}
-
-#[test]
-fn what_a_size_or_duration_shows_can_be_read_again() {
-    for bytes in [1, 512, 1_000, 1_024, 100_000, 102_400, 1_000_000, 1 << 20, 32 << 20, 1 << 30, 123_456_789] {
-        assert_eq!(Bytes::parse(&Bytes(bytes).to_string()), Some(Bytes(bytes)));
-    }
-    for seconds in [1, 25, 60, 90, 3_600, 86_400, 365 * 86_400, 100_000] {
-        let lasting = Lasting::seconds(seconds);
-        assert_eq!(Lasting::parse(&lasting.to_string()), Some(lasting), "{lasting}");
-    }
-}
-
-#[test]
-fn counts_stay_whole_and_positive() {
-    assert_eq!(read("1"), Ok(Count(1)));
-    assert_eq!(read("0x10"), Ok(Count(16)));
-    assert_eq!(read("4_294_967_295"), Ok(Count(u32::MAX)));
-    for text in ["0", "-1", "4294967296", "999999999999999999999999999"] {
-        assert_eq!(read::<Count>(text), Err(Code::OutOfRange), "{text}");
-    }
-    assert_eq!(read::<Count>("1.0"), Err(Code::WrongType));
-}
-
-#[test]
-fn weights_are_finite() {
-    assert_eq!(read("1"), Ok(Weight(1.0)));
-    assert_eq!(read("-0.5"), Ok(Weight(-0.5)));
-    for text in ["nan", "inf", "-inf", "1e9"] {
-        assert_eq!(read::<Weight>(text), Err(Code::OutOfRange), "{text}");
-    }
-}
+use crate::config::reader::tests::read;
 
 #[test]
 fn targets_name_a_host_or_a_mailbox() {

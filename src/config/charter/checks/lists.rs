@@ -6,7 +6,8 @@ use toml::Spanned;
 
 use super::{Builder, on};
 use crate::charter::{Charter, List};
-use crate::config::charter::raw::{RawBanner, RawFile, RawList};
+use crate::config::charter::raw::rules::RawBanner;
+use crate::config::charter::raw::{RawFile, RawList};
 use crate::config::codes::Code;
 use crate::message::address::Address;
 

@@ -6,7 +6,8 @@ mod senders;
 use toml::Spanned;
 
 use super::Builder;
-use super::raw::{RawFile, RawRules};
+use super::raw::RawFile;
+use super::raw::rules::RawRules;
 use crate::charter::rules::{Direction, RuleName, Span};
 use crate::charter::{Charter, Inspection};
 use crate::config::codes::Code;

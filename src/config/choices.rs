@@ -1,0 +1,95 @@
+//! The values of configuration files that are one of a few words. The words of the charter's own lists are here, so that
+//! [`crate::charter`] need not know how a file is written; those that only a file has are declared beside it.
+
+use toml::de::DeValue;
+
+use super::codes::Code;
+use super::reader::{Leaf, LeafError, enumerate, nearest, string};
+use crate::charter::rules::{
+    AttachmentAction, Direction, FloodSubject, QuotaReach, QuotaSubject, ReceiptsRule, RefuseOrTag, Span,
+};
+use crate::charter::{Inspection, Keeper, MailboxState, Mode, ReleaseOrder};
+use crate::message::edit::SignedPolicy;
+use crate::wording::Language;
+
+/// Declares the words of closed lists. A value without a word does not compile.
+macro_rules! choices {
+    ($($ty:ident { $($variant:ident = $word:literal,)+ })+) => {
+        $(impl $crate::config::reader::Leaf for $ty {
+            fn shape() -> String {
+                $crate::config::choices::shape(&[$($word),+])
+            }
+            fn read(value: &toml::de::DeValue<'_>) -> Result<Self, $crate::config::reader::LeafError> {
+                $crate::config::choices::choose(value, &[$(($word, Self::$variant)),+])
+            }
+        }
+        const _: fn($ty) = |value| match value { $($ty::$variant)|+ => () };)+
+    };
+}
+pub(crate) use choices;
+
+choices! {
+    Mode { Enforce = "enforce", Monitor = "monitor", }
+    Inspection { Content = "content", Structure = "structure", }
+    Language { French = "fr", English = "en", }
+    ReleaseOrder { Draw = "draw", Arrival = "arrival", }
+    MailboxState { Suspended = "suspended", Deactivated = "deactivated", }
+    RefuseOrTag { Reject = "reject", Tag = "tag", }
+    Direction { Any = "any", Internal = "internal", Outgoing = "outgoing", }
+    QuotaSubject { Sender = "sender", Mailbox = "mailbox", Login = "login", }
+    FloodSubject { Sender = "sender", List = "list", }
+    QuotaReach { List = "list", AllLists = "all-lists", }
+    ReceiptsRule { Remove = "remove", Reject = "reject", Pass = "pass", }
+    AttachmentAction {
+        Strip = "strip",
+        Reject = "reject",
+        Tag = "tag",
+        Allow = "allow",
+    }
+    SignedPolicy {
+        Reject = "reject",
+        Wrap = "wrap",
+        Break = "break",
+        Pass = "pass",
+    }
+    Span {
+        Hour = "hour",
+        Day = "day",
+        Week = "week",
+        Month = "month",
+        Period = "period",
+    }
+}
+
+impl Leaf for Keeper {
+    fn shape() -> String {
+        "the name of a rule or of a measure".to_owned()
+    }
+    fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
+        let choices: Vec<_> = Self::all().map(|keeper| (keeper.as_str(), keeper)).collect();
+        choose(value, &choices)
+    }
+}
+
+/// Reads one of a closed list of words.
+///
+/// # Errors
+/// [`Code::UnknownValue`] with the nearest word.
+pub fn choose<T: Copy>(value: &DeValue<'_>, choices: &[(&'static str, T)]) -> Result<T, LeafError> {
+    let word = string(value)?;
+    if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == word) {
+        return Ok(*choice);
+    }
+    let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+    let label = match nearest(word, &names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "not one of them".to_owned(),
+    };
+    Err((Code::UnknownValue, label))
+}
+
+/// The words of a closed list, for messages.
+#[must_use]
+pub fn shape(words: &[&str]) -> String {
+    format!("one of {}", enumerate(words))
+}
