@@ -1,5 +1,5 @@
 //! Every sentence that a sender or a member reads: SMTP replies, notices in the place of removed parts, banners'
-//! fixed words, declarations of edits. One file for each language, the same functions in each.
+//! fixed words, declarations of edits. One file for each kind of text, in which the languages stand beside each other.
 //!
 //! SMTP replies are ASCII unless the client asked for SMTPUTF8 (RFC 6531); [`ascii`] makes them so.
 
@@ -28,6 +28,15 @@ impl Language {
         match self {
             Self::French => "fr",
             Self::English => "en",
+        }
+    }
+
+    /// The one of two texts that is in this language.
+    #[must_use]
+    pub fn say<'a>(self, french: &'a str, english: &'a str) -> &'a str {
+        match self {
+            Self::French => french,
+            Self::English => english,
         }
     }
 }
