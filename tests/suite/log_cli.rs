@@ -427,19 +427,6 @@ fn a_report_counts_what_its_checkpoint_signs_and_nothing_after_it() {
 }
 
 #[test]
-fn the_page_for_the_auditors_has_the_key_in_letters_and_as_a_code() {
-    let life = two_weeks();
-    let (file, svg) = path(life.dir.path(), "key.svg");
-    let (out, _) = ran(&log(life.dir.path(), &["init-auditor", "--svg", &svg]), 0);
-    assert!(out.contains(&format!("\n{}\n", life.first_key)) && out.contains("empreinte"), "{out}");
-    assert!(out.lines().filter(|line| line.contains('█') || line.contains('▀')).count() > 15, "a code: {out}");
-    assert!(std::fs::read_to_string(file).unwrap().starts_with("<?xml"));
-    // The key is the same however often it is asked for, and it is the one that verifies.
-    assert_eq!(ran(&log(life.dir.path(), &["init-auditor"]), 0).0, out);
-    ran(&log(life.dir.path(), &["verify", "--key", &life.first_key]), 0);
-}
-
-#[test]
 fn every_use_of_the_log_is_in_the_log() {
     let life = two_weeks();
     let before = ran(&log(life.dir.path(), &["show", "--kind", "operator", "--json"]), 0).0.lines().count();

@@ -1,5 +1,5 @@
-//! What auditors hold in their hands: the page of `log report`, for those who print it and for those who have it read to them;
-//! and the three commands of `docs/audit.md`.
+//! What auditors hold in their hands: the key on paper; the page of `log report`, for those who print it and for those who have it
+//! read to them; and the three commands of `docs/audit.md`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,6 +23,57 @@ fn elements<'p>(page: &'p str, open: &str, close: &str) -> Vec<&'p str> {
 /// The values of an attribute.
 fn values<'p>(page: &'p str, attribute: &str) -> Vec<&'p str> {
     page.split(&format!(" {attribute}=\"")).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+/// The code, in both drawings, as a decoder of others reads it; the fingerprint, as another program computes it.
+#[test]
+fn the_key_on_paper_is_the_key_in_letters_and_in_the_code() {
+    let life = two_weeks();
+    let (svg, named) = path(life.dir.path(), "key.svg");
+    let (out, _) = ran(&log(life.dir.path(), &["init-auditor", "--svg", &named]), 0);
+    assert!(out.contains(&format!("\n{}\n", life.first_key)), "{out}");
+
+    let (drawn, shown) = (life.dir.path().join("drawn.png"), life.dir.path().join("shown.pgm"));
+    Browser::start().run(&svg, &[format!("--screenshot={}", drawn.display())]);
+    std::fs::write(&shown, as_a_terminal_shows_it(&out)).unwrap();
+    for image in [&drawn, &shown] {
+        assert_eq!(decoded(image), life.first_key, "{}", image.display());
+    }
+
+    let key = life.dir.path().join("key");
+    std::fs::write(&key, &life.first_key).unwrap();
+    let digest = Command::new("sha256sum").arg(&key).output().unwrap();
+    let digest = String::from_utf8(digest.stdout).unwrap().split(' ').next().unwrap().to_uppercase();
+    let (_, fingerprint) = out.split_once("empreinte  ").unwrap();
+    assert_eq!(fingerprint.lines().next().unwrap().replace(' ', ""), digest);
+
+    // The key is the same however often it is asked for, and it is the one that verifies.
+    assert_eq!(ran(&log(life.dir.path(), &["init-auditor"]), 0).0, out);
+    ran(&log(life.dir.path(), &["verify", "--key", &life.first_key]), 0);
+}
+
+/// What zbar reads in an image.
+fn decoded(image: &Path) -> String {
+    let mut command = Command::new("zbarimg");
+    command.args(["--quiet", "--raw", "-Sdisable", "-Sqrcode.enable"]).arg(image);
+    let output = command.output().expect("there is no zbarimg: run tests/install-packages tools");
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// The lines of blocks as an image (PGM): a character is a cell of a grid without gaps, twice as high as wide, and has ink in its
+/// upper half, its lower half or both.
+fn as_a_terminal_shows_it(text: &str) -> Vec<u8> {
+    const CELL: usize = 8;
+    let blocks = |line: &&str| !line.is_empty() && line.chars().all(|c| " ▀▄█".contains(c));
+    let rows: Vec<Vec<u8>> = text
+        .lines()
+        .filter(blocks)
+        .flat_map(|line| ["▀█", "▄█"].map(|ink| line.chars().map(|c| if ink.contains(c) { 0 } else { 255 }).collect()))
+        .collect();
+    let wide = |row: &Vec<u8>| -> Vec<u8> { row.iter().flat_map(|pixel| [*pixel; CELL]).collect() };
+    let pixels: Vec<u8> = rows.iter().flat_map(|row| wide(row).repeat(CELL)).collect();
+    let head = format!("P5 {} {} 255\n", rows[0].len() * CELL, rows.len() * CELL);
+    [head.into_bytes(), pixels].concat()
 }
 
 /// WCAG 2.2: 1.1.1 (figures), 1.3.1 (tables, headings), 2.4.1 and 2.4.2 (main part, title), 3.1.1 (language).
