@@ -26,72 +26,63 @@ pub fn declaration(language: Language, outcomes: &[EditOutcome], date: &str, ref
 }
 
 fn phrase(language: Language, outcome: &EditOutcome) -> Option<String> {
-    match (language, outcome.outcome) {
-        (_, Outcome::Unneeded) => None,
-        (Language::French, Outcome::Done(count)) => Some(french(outcome.edit, count)),
-        (Language::English, Outcome::Done(count)) => Some(english(outcome.edit, count)),
-        (Language::French, Outcome::Impossible(obstacle)) => Some(french_obstacle(outcome.edit, obstacle).to_owned()),
-        (Language::English, Outcome::Impossible(obstacle)) => Some(english_obstacle(outcome.edit, obstacle).to_owned()),
+    match outcome.outcome {
+        Outcome::Unneeded => None,
+        Outcome::Done(count) => Some(done(language, outcome.edit, count)),
+        Outcome::Impossible(obstacle) => Some(undone(language, outcome.edit, obstacle).to_owned()),
     }
 }
 
-fn french(edit: EditName, count: u32) -> String {
-    let many = |one: &str, several: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {several}") };
+fn done(language: Language, edit: EditName, count: u32) -> String {
+    let say = |french, english| language.say(french, english).to_owned();
+    let counted = |(french, english), (plus_french, plus_english)| {
+        let (one, several) = (language.say(french, english), language.say(plus_french, plus_english));
+        format!("{count} {}", if count == 1 { one } else { several })
+    };
     match edit {
-        EditName::AttachmentsRemoved => many("pièce jointe retirée", "pièces jointes retirées"),
-        EditName::TrackingRemoved => many("traceur retiré", "traceurs retirés"),
-        EditName::SubjectTagged => "mention ajoutée à l'objet".to_owned(),
-        EditName::SubjectsRemoved => many("objet en double retiré", "objets en double retirés"),
-        EditName::ReceiptsRemoved => many("demande d'accusé retirée", "demandes d'accusé retirées"),
-        EditName::NotifyNeutralised => "demande d'avis de remise retirée".to_owned(),
-        EditName::RepliesDirected => "adresse de réponse fixée".to_owned(),
-        EditName::ListHeadersSet => "en-têtes de liste mis en place".to_owned(),
-        EditName::AnswersSuppressed => "réponses automatiques déconseillées".to_owned(),
-        EditName::ReturnPathSet => "adresse de retour des erreurs remplacée".to_owned(),
-        EditName::Marked => "en-tête d'information ajouté".to_owned(),
-        EditName::WordsAdded => "texte complété par la présente mention".to_owned(),
+        EditName::AttachmentsRemoved => {
+            counted(("pièce jointe retirée", "attachment removed"), ("pièces jointes retirées", "attachments removed"))
+        }
+        EditName::TrackingRemoved => {
+            counted(("traceur retiré", "tracker removed"), ("traceurs retirés", "trackers removed"))
+        }
+        EditName::SubjectTagged => say("mention ajoutée à l'objet", "subject tagged"),
+        EditName::SubjectsRemoved => counted(
+            ("objet en double retiré", "duplicate subject removed"),
+            ("objets en double retirés", "duplicate subjects removed"),
+        ),
+        EditName::ReceiptsRemoved => counted(
+            ("demande d'accusé retirée", "receipt request removed"),
+            ("demandes d'accusé retirées", "receipt requests removed"),
+        ),
+        EditName::NotifyNeutralised => say("demande d'avis de remise retirée", "delivery receipt request removed"),
+        EditName::RepliesDirected => say("adresse de réponse fixée", "reply address set"),
+        EditName::ListHeadersSet => say("en-têtes de liste mis en place", "list header fields set"),
+        EditName::AnswersSuppressed => say("réponses automatiques déconseillées", "automatic answers discouraged"),
+        EditName::ReturnPathSet => say("adresse de retour des erreurs remplacée", "return address for errors replaced"),
+        EditName::Marked => say("en-tête d'information ajouté", "information field added to the header"),
+        EditName::WordsAdded => say("texte complété par la présente mention", "this notice added to the text"),
     }
 }
 
-fn english(edit: EditName, count: u32) -> String {
-    let many = |one: &str, several: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {several}") };
-    match edit {
-        EditName::AttachmentsRemoved => many("attachment removed", "attachments removed"),
-        EditName::TrackingRemoved => many("tracker removed", "trackers removed"),
-        EditName::SubjectTagged => "subject tagged".to_owned(),
-        EditName::SubjectsRemoved => many("duplicate subject removed", "duplicate subjects removed"),
-        EditName::ReceiptsRemoved => many("receipt request removed", "receipt requests removed"),
-        EditName::NotifyNeutralised => "delivery receipt request removed".to_owned(),
-        EditName::RepliesDirected => "reply address set".to_owned(),
-        EditName::ListHeadersSet => "list header fields set".to_owned(),
-        EditName::AnswersSuppressed => "automatic answers discouraged".to_owned(),
-        EditName::ReturnPathSet => "return address for errors replaced".to_owned(),
-        EditName::Marked => "information field added to the header".to_owned(),
-        EditName::WordsAdded => "this notice added to the text".to_owned(),
-    }
-}
-
-fn french_obstacle(edit: EditName, obstacle: Obstacle) -> &'static str {
+fn undone(language: Language, edit: EditName, obstacle: Obstacle) -> &'static str {
     match (obstacle, edit) {
-        (Obstacle::Signed | Obstacle::SignedKept, EditName::AttachmentsRemoved) => {
-            "pièces jointes laissées en place parce que le message est signé"
-        }
-        (Obstacle::Signed | Obstacle::SignedKept, _) => "texte laissé tel quel parce que le message est signé",
-        (Obstacle::OpaqueLink, _) => {
-            "lien par un compteur de visites laissé en place, faute d'en connaître la destination"
-        }
-        (Obstacle::NoHttpsTarget, _) => "en-têtes de liste mis en place, sans désinscription en un clic",
-    }
-}
-
-fn english_obstacle(edit: EditName, obstacle: Obstacle) -> &'static str {
-    match (obstacle, edit) {
-        (Obstacle::Signed | Obstacle::SignedKept, EditName::AttachmentsRemoved) => {
-            "attachments left in place because the message is signed"
-        }
-        (Obstacle::Signed | Obstacle::SignedKept, _) => "text left as it is because the message is signed",
-        (Obstacle::OpaqueLink, _) => "link through a visit counter left in place, its destination being unknown",
-        (Obstacle::NoHttpsTarget, _) => "list header fields set, without one-click unsubscription",
+        (Obstacle::Signed | Obstacle::SignedKept, EditName::AttachmentsRemoved) => language.say(
+            "pièces jointes laissées en place parce que le message est signé",
+            "attachments left in place because the message is signed",
+        ),
+        (Obstacle::Signed | Obstacle::SignedKept, _) => language.say(
+            "texte laissé tel quel parce que le message est signé",
+            "text left as it is because the message is signed",
+        ),
+        (Obstacle::OpaqueLink, _) => language.say(
+            "lien par un compteur de visites laissé en place, faute d'en connaître la destination",
+            "link through a visit counter left in place, its destination being unknown",
+        ),
+        (Obstacle::NoHttpsTarget, _) => language.say(
+            "en-têtes de liste mis en place, sans désinscription en un clic",
+            "list header fields set, without one-click unsubscription",
+        ),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use super::Language;
+use super::{Language, say};
 use crate::charter::rules::{RuleName, Rules};
 use crate::charter::{Charter, Inspection, List};
 
@@ -20,17 +20,16 @@ pub struct Notice {
 /// Writes the notice of a charter. Records of decisions are kept for `kept_days`.
 #[must_use]
 pub fn notice(charter: &Charter, kept_days: u64) -> Notice {
-    let french = charter.language == Language::French;
-    let say = |fr: &str, en: &str| if french { fr.to_owned() } else { en.to_owned() };
+    let say = |french, english| charter.language.say(french, english).to_owned();
     let mut sections: Vec<(String, Vec<String>)> = vec![(
         say("Qui écrit, à quelles listes, et quand", "Who writes, to which lists, and when"),
-        charter.lists.iter().map(|list| list_line(charter, list, french)).chain(times(charter, french)).collect(),
+        charter.lists.iter().map(|list| list_line(charter, list)).chain(times(charter)).collect(),
     )];
     let of_lists = charter.lists.iter().map(|list| &list.rules);
     let rules = of_lists.chain(charter.general.iter().map(|general| &general.rules));
     // What holds for several lists is said once.
     let mut said = HashSet::new();
-    let checks = rules.flat_map(|rules| checks(rules, charter.inspection, french));
+    let checks = rules.flat_map(|rules| checks(rules, charter.inspection, charter.language));
     let checks: Vec<String> = checks.filter(|check| said.insert(check.clone())).collect();
     if !checks.is_empty() {
         sections.push((
@@ -41,46 +40,45 @@ pub fn notice(charter: &Charter, kept_days: u64) -> Notice {
             checks,
         ));
     }
-    sections.push((say("Ce qui est conservé", "What is kept"), kept(charter, kept_days, french)));
-    sections.push((say("Vos droits", "Your rights"), rights(charter, french)));
+    sections.push((say("Ce qui est conservé", "What is kept"), kept(charter, kept_days)));
+    sections.push((say("Vos droits", "Your rights"), rights(charter)));
     Notice { title: charter.title.clone(), sections }
 }
 
-fn list_line(charter: &Charter, list: &List, french: bool) -> String {
+fn list_line(charter: &Charter, list: &List) -> String {
     let names: Vec<&str> =
         charter.senders.iter().filter(|sender| sender.writes_to(list)).map(|sender| sender.name.as_str()).collect();
-    let (colon, names) = (if french { " : " } else { ": " }, names.join(", "));
-    format!("{} ({}){colon}{names}.", list.label, list.address)
+    format!("{} ({}){}{}.", list.label, list.address, charter.language.say(" : ", ": "), names.join(", "))
 }
 
-fn times(charter: &Charter, french: bool) -> Vec<String> {
+fn times(charter: &Charter) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(rule) = &charter.period {
-        let (opens, closes) = (rule.period.opens, rule.period.closes);
-        lines.push(if french {
-            format!("Du {} au {} inclus.", opens.strftime("%d/%m/%Y"), closes.strftime("%d/%m/%Y"))
-        } else {
-            format!("From {opens} to {closes}, both included.")
-        });
+        let [opens, closes] = [rule.period.opens, rule.period.closes].map(|day| charter.language.day(day));
+        lines.push(say!(
+            charter.language,
+            "Du {opens} au {closes} inclus.",
+            "From {opens} to {closes}, both included."
+        ));
     }
     if let Some(window) = &charter.night_window {
         let (from, to) = (window.from.strftime("%H:%M"), window.to.strftime("%H:%M"));
-        lines.push(if french {
-            format!("Les messages sont distribués entre {from} et {to} seulement.")
-        } else {
-            format!("Messages are delivered between {from} and {to} only.")
-        });
+        lines.push(say!(
+            charter.language,
+            "Les messages sont distribués entre {from} et {to} seulement.",
+            "Messages are delivered between {from} and {to} only."
+        ));
     }
     lines
 }
 
 /// One line for each check, with its clause and the organisation's own reason where it gives one.
-fn checks(rules: &Rules, inspection: Inspection, french: bool) -> Vec<String> {
+fn checks(rules: &Rules, inspection: Inspection, language: Language) -> Vec<String> {
     let mut lines = Vec::new();
     macro_rules! line {
         ($($field:ident $name:ident $fr:literal $en:literal;)+) => {
             $(for rule in rules.$field.iter() {
-                if let Some(text) = check(RuleName::$name, inspection, if french { $fr } else { $en }) {
+                if let Some(text) = check(RuleName::$name, inspection, language.say($fr, $en)) {
                     let purpose = rule.purpose.as_ref().map(|purpose| format!(" — {purpose}")).unwrap_or_default();
                     lines.push(format!("{text} ({}){purpose}.", rule.clause.0));
                 }
@@ -105,11 +103,11 @@ fn checks(rules: &Rules, inspection: Inspection, french: bool) -> Vec<String> {
         disclaimer Disclaimer "Une décharge est ajoutée aux messages sortants" "A disclaimer is added to outgoing mail";
     }
     if inspection == Inspection::Structure {
-        lines.push(if french {
-            "Le texte des messages n'est lu ni par une personne ni par un programme.".to_owned()
-        } else {
-            "The text of messages is read neither by a person nor by a program.".to_owned()
-        });
+        let nobody = language.say(
+            "Le texte des messages n'est lu ni par une personne ni par un programme.",
+            "The text of messages is read neither by a person nor by a program.",
+        );
+        lines.push(nobody.to_owned());
     }
     lines
 }
@@ -120,51 +118,47 @@ fn check(rule: RuleName, inspection: Inspection, text: &str) -> Option<String> {
     (inspection == Inspection::Content || !reads_text).then(|| text.to_owned())
 }
 
-fn kept(charter: &Charter, kept_days: u64, french: bool) -> Vec<String> {
-    let mut lines = if french {
-        vec![
-            format!("Chaque décision est inscrite dans un journal, conservé {kept_days} jours."),
+fn kept(charter: &Charter, kept_days: u64) -> Vec<String> {
+    let say = |french, english| charter.language.say(french, english).to_owned();
+    let mut lines = vec![
+        say!(
+            charter.language,
+            "Chaque décision est inscrite dans un journal, conservé {kept_days} jours.",
+            "Each decision is written to a log, which is kept for {kept_days} days."
+        ),
+        say(
             "Le journal ne contient ni texte, ni objet, ni adresse de destinataire ; les expéditeurs y figurent sous \
-             pseudonyme. Il sert à prouver que tous sont traités de la même façon."
-                .to_owned(),
-            "Aucune personne n'approuve ni ne lit les messages ; les décisions sont prises par règle.".to_owned(),
-        ]
-    } else {
-        vec![
-            format!("Each decision is written to a log, which is kept for {kept_days} days."),
+             pseudonyme. Il sert à prouver que tous sont traités de la même façon.",
             "The log contains no text, no subject and no recipient's address; senders stand there under pseudonyms. It \
-             serves to prove that all are treated alike."
-                .to_owned(),
-            "Nobody approves or reads messages; decisions are made by rule.".to_owned(),
-        ]
-    };
+             serves to prove that all are treated alike.",
+        ),
+        say(
+            "Aucune personne n'approuve ni ne lit les messages ; les décisions sont prises par règle.",
+            "Nobody approves or reads messages; decisions are made by rule.",
+        ),
+    ];
     if !charter.statistics {
-        lines.push(if french {
-            "Aucune statistique n'est tenue par expéditeur.".to_owned()
-        } else {
-            "No figures are kept for each sender.".to_owned()
-        });
+        lines.push(say("Aucune statistique n'est tenue par expéditeur.", "No figures are kept for each sender."));
     }
     lines
 }
 
-fn rights(charter: &Charter, french: bool) -> Vec<String> {
+fn rights(charter: &Charter) -> Vec<String> {
     let mut lines = Vec::new();
     let offered =
         |list: &List| list.rules.list_headers.as_ref().is_some_and(|rule| !rule.settings.unsubscribe.is_empty());
     if !charter.lists.is_empty() && charter.lists.iter().all(offered) {
-        lines.push(if french {
-            "Chaque message contient un lien de désabonnement.".to_owned()
-        } else {
-            "Every message contains a link to unsubscribe.".to_owned()
-        });
+        let link = charter
+            .language
+            .say("Chaque message contient un lien de désabonnement.", "Every message contains a link to unsubscribe.");
+        lines.push(link.to_owned());
     }
     if let Some(contest) = &charter.contest {
-        lines.push(if french {
-            format!("Pour toute question, réclamation ou demande d'accès à vos données : {contest}.")
-        } else {
-            format!("For questions, complaints or access to your data: {contest}.")
-        });
+        lines.push(say!(
+            charter.language,
+            "Pour toute question, réclamation ou demande d'accès à vos données : {contest}.",
+            "For questions, complaints or access to your data: {contest}."
+        ));
     }
     lines
 }

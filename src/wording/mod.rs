@@ -1,5 +1,6 @@
-//! Every sentence that a sender or a member reads: SMTP replies, notices in the place of removed parts, banners'
-//! fixed words, declarations of edits. One file for each kind of text, in which the languages stand beside each other.
+//! Every sentence that a sender or a member reads: SMTP replies, notices in the place of removed parts, declarations of edits,
+//! what returned mail says, the information for members. One file for each kind of text, in which the languages stand beside
+//! each other.
 //!
 //! SMTP replies are ASCII unless the client asked for SMTPUTF8 (RFC 6531); [`ascii`] makes them so.
 
@@ -31,7 +32,7 @@ impl Language {
         }
     }
 
-    /// The one of two texts that is in this language.
+    /// The one of two texts that is in this language. Texts with something to fill in are told by `say!`.
     #[must_use]
     pub fn say<'a>(self, french: &'a str, english: &'a str) -> &'a str {
         match self {
@@ -39,7 +40,24 @@ impl Language {
             Self::English => english,
         }
     }
+
+    /// A day, as people write it.
+    #[must_use]
+    pub fn day(self, day: jiff::civil::Date) -> String {
+        day.strftime(self.say("%d/%m/%Y", "%Y-%m-%d")).to_string()
+    }
 }
+
+/// Fills in the one of two texts that is in the language.
+macro_rules! say {
+    ($language:expr, $french:literal, $english:literal) => {
+        match $language {
+            $crate::wording::Language::French => format!($french),
+            $crate::wording::Language::English => format!($english),
+        }
+    };
+}
+use say;
 
 /// Writes French without accents, for SMTP replies to clients that did not ask for SMTPUTF8.
 ///

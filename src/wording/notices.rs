@@ -1,6 +1,8 @@
 //! The notices that stand in the place of removed attachments (cnrs:III.h, am:5.1.d).
 
-use super::Language;
+use std::fmt::Write as _;
+
+use super::{Language, say};
 use crate::message::attachments::Class;
 
 /// What a notice tells of the attachment it stands for.
@@ -25,89 +27,55 @@ pub struct Removed<'a> {
 /// The notice, complete, lines separated by `\n`.
 #[must_use]
 pub fn removed(language: Language, what: &Removed<'_>) -> String {
-    match language {
-        Language::French => french(what),
-        Language::English => english(what),
-    }
-}
-
-fn french(what: &Removed<'_>) -> String {
-    let mut lines = vec!["[Pièce jointe retirée]".to_owned()];
-    lines.push(format!("  Nature : {}", french_class(what.class)));
+    let say = |french, english| language.say(french, english);
+    let colon = say(" : ", ": ");
+    let mut notice = say("[Pièce jointe retirée]\n", "[Attachment removed]\n").to_owned();
+    let mut tell = |label: &str, value: &str| {
+        let _ = writeln!(notice, "  {label}{colon}{value}");
+    };
+    tell(say("Nature", "Kind"), class(language, what.class));
     if let Some(name) = what.name.map(one_line).filter(|name| !name.is_empty()) {
-        lines.push(format!("  Nom : {name}"));
+        tell(say("Nom", "Name"), &name);
     }
-    lines.push(format!("  Type : {}", one_line(what.media_type)));
-    lines.push(format!("  Taille : environ {}", size(what.size_bytes, ',', ["octets", "ko", "Mo"])));
+    tell("Type", &one_line(what.media_type));
+    let size = size(language, what.size_bytes);
+    tell(say("Taille", "Size"), &say!(language, "environ {size}", "about {size}"));
     if let Some(contents) = listed(what.contents) {
-        lines.push(format!("  Contenu : {contents}"));
+        tell(say("Contenu", "Contents"), &contents);
     }
-    lines.push(format!("  Motif : {} (charte « {} »)", one_line(what.clause), one_line(what.charter)));
-    lines.push("Pour obtenir ce document, demandez à l’expéditeur de le déposer sur un site".to_owned());
-    lines.push("et de vous en envoyer l’adresse : les liens sont permis.".to_owned());
-    lines.join("\n")
+    let (clause, charter) = (one_line(what.clause), one_line(what.charter));
+    let reason = say!(language, "{clause} (charte « {charter} »)", "{clause} (charter “{charter}”)");
+    tell(say("Motif", "Reason"), &reason);
+    notice.push_str(say(
+        "Pour obtenir ce document, demandez à l’expéditeur de le déposer sur un site\n\
+         et de vous en envoyer l’adresse : les liens sont permis.",
+        "To obtain this document, ask the sender to put it on a web site and to send\n\
+         you its address: links are allowed.",
+    ));
+    notice
 }
 
-fn english(what: &Removed<'_>) -> String {
-    let mut lines = vec!["[Attachment removed]".to_owned()];
-    lines.push(format!("  Kind: {}", english_class(what.class)));
-    if let Some(name) = what.name.map(one_line).filter(|name| !name.is_empty()) {
-        lines.push(format!("  Name: {name}"));
-    }
-    lines.push(format!("  Type: {}", one_line(what.media_type)));
-    lines.push(format!("  Size: about {}", size(what.size_bytes, '.', ["bytes", "kB", "MB"])));
-    if let Some(contents) = listed(what.contents) {
-        lines.push(format!("  Contents: {contents}"));
-    }
-    lines.push(format!("  Reason: {} (charter “{}”)", one_line(what.clause), one_line(what.charter)));
-    lines.push("To obtain this document, ask the sender to put it on a web site and to send".to_owned());
-    lines.push("you its address: links are allowed.".to_owned());
-    lines.join("\n")
-}
-
-fn french_class(class: Class) -> &'static str {
+fn class(language: Language, class: Class) -> &'static str {
+    let say = |french, english| language.say(french, english);
     match class {
-        Class::File => "fichier",
-        Class::InlineFile => "fichier inséré dans le texte",
-        Class::InlineImage => "image du texte",
-        Class::EmbeddedMessage => "message transmis en pièce jointe",
-        Class::Calendar => "invitation ou rendez-vous",
-        Class::Vcard => "carte de visite",
-        Class::Tnef => "conteneur Outlook (winmail.dat)",
-        Class::AppleDouble => "fichier Macintosh",
-        Class::EncodedInText => "fichier codé dans le texte",
-        Class::DataUri => "données incluses dans le HTML",
-        Class::Partial => "fragment d’un message plus grand",
-        Class::ExternalBody => "renvoi à un fichier conservé ailleurs",
-        Class::DeliveryStatus => "rapport automatique",
-        Class::OpaqueSigned => "texte signé sous une forme opaque",
-        Class::Encrypted => "contenu chiffré",
-        Class::PgpKey => "clé OpenPGP",
-        Class::AlternativeForm => "autre forme du texte",
-        Class::Unreadable => "contenu illisible",
-    }
-}
-
-fn english_class(class: Class) -> &'static str {
-    match class {
-        Class::File => "file",
-        Class::InlineFile => "file shown in the text",
-        Class::InlineImage => "image of the text",
-        Class::EmbeddedMessage => "message forwarded as an attachment",
-        Class::Calendar => "invitation or appointment",
-        Class::Vcard => "visiting card",
-        Class::Tnef => "Outlook container (winmail.dat)",
-        Class::AppleDouble => "Macintosh file",
-        Class::EncodedInText => "file encoded in the text",
-        Class::DataUri => "data inside the HTML",
-        Class::Partial => "fragment of a larger message",
-        Class::ExternalBody => "reference to a file kept elsewhere",
-        Class::DeliveryStatus => "automatic report",
-        Class::OpaqueSigned => "text signed in an opaque form",
-        Class::Encrypted => "encrypted content",
-        Class::PgpKey => "OpenPGP key",
-        Class::AlternativeForm => "another form of the text",
-        Class::Unreadable => "unreadable content",
+        Class::File => say("fichier", "file"),
+        Class::InlineFile => say("fichier inséré dans le texte", "file shown in the text"),
+        Class::InlineImage => say("image du texte", "image of the text"),
+        Class::EmbeddedMessage => say("message transmis en pièce jointe", "message forwarded as an attachment"),
+        Class::Calendar => say("invitation ou rendez-vous", "invitation or appointment"),
+        Class::Vcard => say("carte de visite", "visiting card"),
+        Class::Tnef => say("conteneur Outlook (winmail.dat)", "Outlook container (winmail.dat)"),
+        Class::AppleDouble => say("fichier Macintosh", "Macintosh file"),
+        Class::EncodedInText => say("fichier codé dans le texte", "file encoded in the text"),
+        Class::DataUri => say("données incluses dans le HTML", "data inside the HTML"),
+        Class::Partial => say("fragment d’un message plus grand", "fragment of a larger message"),
+        Class::ExternalBody => say("renvoi à un fichier conservé ailleurs", "reference to a file kept elsewhere"),
+        Class::DeliveryStatus => say("rapport automatique", "automatic report"),
+        Class::OpaqueSigned => say("texte signé sous une forme opaque", "text signed in an opaque form"),
+        Class::Encrypted => say("contenu chiffré", "encrypted content"),
+        Class::PgpKey => say("clé OpenPGP", "OpenPGP key"),
+        Class::AlternativeForm => say("autre forme du texte", "another form of the text"),
+        Class::Unreadable => say("contenu illisible", "unreadable content"),
     }
 }
 
@@ -139,8 +107,9 @@ fn listed(names: &[String]) -> Option<String> {
 }
 
 /// Octets for people, decimal units, one decimal below ten.
-fn size(bytes: u64, comma: char, units: [&str; 3]) -> String {
-    let [one, kilo, mega] = units;
+fn size(language: Language, bytes: u64) -> String {
+    let say = |french, english| language.say(french, english);
+    let (comma, one, kilo, mega) = (say(",", "."), say("octets", "bytes"), say("ko", "kB"), say("Mo", "MB"));
     let (unit_bytes, unit) = match bytes {
         0..1_000 => return format!("{bytes} {one}"),
         1_000..1_000_000 => (1_000, kilo),
@@ -191,7 +160,7 @@ mod tests {
 
     #[test]
     fn sizes_are_told_in_the_unit_people_use() {
-        let told = |bytes| size(bytes, ',', ["octets", "ko", "Mo"]);
+        let told = |bytes| size(Language::French, bytes);
         assert_eq!(told(999), "999 octets");
         assert_eq!(told(1_000), "1,0 ko");
         assert_eq!(told(45_000), "45 ko");

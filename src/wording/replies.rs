@@ -1,7 +1,7 @@
 //! SMTP replies: what was refused, under which clause, and what the sender can do. One table has the codes and the sentence of
 //! each reason, in each language; never an internal detail, never a member's address.
 
-use super::Language;
+use super::{Language, say};
 use crate::charter::verdict::{Evidence, Finding, ReasonCode, Ruling};
 
 /// A reply, ready for the milter: code, enhanced status code (RFC 3463) and one line of text.
@@ -109,8 +109,8 @@ const BAD_FORM: (&str, &str) = ("554", "5.6.0");
 /// The gateway itself is at fault, and may do better later.
 const LATER: (&str, &str) = ("451", "4.3.0");
 
-/// Declares what senders are told for each reason: the codes, and what and what to do in each language, with figures in braces. A
-/// reason without an entry, and a figure that is not one, do not compile.
+/// Declares what senders are told for each reason: the codes, and in each language what was found and what to do, with figures in
+/// braces. A reason without an entry, and a figure that is not one, do not compile.
 macro_rules! replies {
     (($($figure:ident),+) $($($reason:ident)|+ => $codes:expr, $french:literal, $english:literal;)+) => {
         /// Reply code and enhanced status code of a reason.
@@ -121,10 +121,7 @@ macro_rules! replies {
 
         fn sentence(language: Language, reason: ReasonCode, figures: &Figures<'_>) -> String {
             let Figures { $($figure),+ } = figures;
-            match (language, reason) {
-                $((Language::French, $(ReasonCode::$reason)|+) => format!($french),
-                (Language::English, $(ReasonCode::$reason)|+) => format!($english),)+
-            }
+            match reason { $($(ReasonCode::$reason)|+ => say!(language, $french, $english),)+ }
         }
     };
 }
@@ -282,7 +279,7 @@ impl<'a> Figures<'a> {
             Evidence::Size { bytes, bytes_max } => {
                 Self { size: kilobytes(*bytes), size_max: kilobytes(*bytes_max), ..none }
             }
-            Evidence::Day(day) => Self { day: day.strftime(language.say("%d/%m/%Y", "%Y-%m-%d")).to_string(), ..none },
+            Evidence::Day(day) => Self { day: language.day(*day), ..none },
             Evidence::Parts(parts) => Self { parts: parts.len(), ..none },
             Evidence::Ambiguities(places) => Self { kind: places.first().map_or("", |place| place.class), ..none },
             Evidence::Limit(kind) => Self { kind, ..none },

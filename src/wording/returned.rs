@@ -1,6 +1,6 @@
 //! What a sender reads when a message that waited could not be delivered, and comes back.
 
-use super::Language;
+use super::{Language, say};
 use crate::hold::plan::Overdue;
 
 /// What the notice quotes; none of it comes from a member.
@@ -23,55 +23,45 @@ pub struct Returned<'a> {
 /// The subject of the notice.
 #[must_use]
 pub fn subject(language: Language) -> &'static str {
-    match language {
-        Language::French => "Message non distribué",
-        Language::English => "Message not delivered",
-    }
+    language.say("Message non distribué", "Message not delivered")
 }
 
 /// The text of the notice; lines end with LF.
 #[must_use]
 pub fn text(language: Language, why: Overdue, returned: &Returned<'_>) -> String {
-    match language {
-        Language::French => french(why, returned),
-        Language::English => english(why, returned),
-    }
-}
-
-fn french(why: Overdue, returned: &Returned<'_>) -> String {
-    let Returned { list, charter, arrived, reference, .. } = returned;
-    let reason = match why {
-        Overdue::PeriodOver => {
-            "la période pendant laquelle cette liste est ouverte s'est terminée avant qu'il ait pu partir"
-        }
-        Overdue::NoWindowLeft => {
-            "la période pendant laquelle cette liste est ouverte se termine avant la prochaine plage horaire d'envoi"
-        }
-        Overdue::Suspended => "une suspension était en vigueur jusqu'à ce qu'il soit trop tard pour le distribuer",
-        Overdue::Order => "son envoi a été annulé par décision de l'organisme",
-    };
-    let order = returned.order.map_or_else(String::new, |order| format!("Décision : {order}\n"));
-    let contest = returned.contest.map_or_else(String::new, |contest| format!("Contestation : {contest}\n"));
-    format!(
+    let Returned { list, charter, arrived, reference, contest, order } = returned;
+    let reason = reason(language, why);
+    let order = order.map_or_else(String::new, |order| say!(language, "Décision : {order}\n", "Decision: {order}\n"));
+    let contest = contest
+        .map_or_else(String::new, |contest| say!(language, "Contestation : {contest}\n", "To contest it: {contest}\n"));
+    say!(
+        language,
         "Votre message du {arrived} à la liste « {list} » n'a été distribué à personne :\n{reason}.\n\n\
-         Charte appliquée : {charter}\nRéférence : {reference}\n{order}{contest}\nIl vous est rendu ci-joint.\n"
-    )
-}
-
-fn english(why: Overdue, returned: &Returned<'_>) -> String {
-    let Returned { list, charter, arrived, reference, .. } = returned;
-    let reason = match why {
-        Overdue::PeriodOver => "the period in which this list is open ended before it could leave",
-        Overdue::NoWindowLeft => "the period in which this list is open ends before the next delivery window",
-        Overdue::Suspended => "a suspension was in force until it was too late to deliver it",
-        Overdue::Order => "its delivery was cancelled by decision of the organisation",
-    };
-    let order = returned.order.map_or_else(String::new, |order| format!("Decision: {order}\n"));
-    let contest = returned.contest.map_or_else(String::new, |contest| format!("To contest it: {contest}\n"));
-    format!(
+         Charte appliquée : {charter}\nRéférence : {reference}\n{order}{contest}\nIl vous est rendu ci-joint.\n",
         "Your message of {arrived} to the list \"{list}\" was delivered to nobody:\n{reason}.\n\n\
          Charter applied: {charter}\nReference: {reference}\n{order}{contest}\nIt is returned to you herewith.\n"
     )
+}
+
+fn reason(language: Language, why: Overdue) -> &'static str {
+    match why {
+        Overdue::PeriodOver => language.say(
+            "la période pendant laquelle cette liste est ouverte s'est terminée avant qu'il ait pu partir",
+            "the period in which this list is open ended before it could leave",
+        ),
+        Overdue::NoWindowLeft => language.say(
+            "la période pendant laquelle cette liste est ouverte se termine avant la prochaine plage horaire d'envoi",
+            "the period in which this list is open ends before the next delivery window",
+        ),
+        Overdue::Suspended => language.say(
+            "une suspension était en vigueur jusqu'à ce qu'il soit trop tard pour le distribuer",
+            "a suspension was in force until it was too late to deliver it",
+        ),
+        Overdue::Order => language.say(
+            "son envoi a été annulé par décision de l'organisme",
+            "its delivery was cancelled by decision of the organisation",
+        ),
+    }
 }
 
 #[cfg(test)]
