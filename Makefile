@@ -9,6 +9,8 @@ DOC       := $(PREFIX)/share/doc/charter-milter
 PROGRAM   := target/release/charter-milter
 TOOLS     := target/tools
 CARGO_DENY_VERSION := 0.20.2
+# Of `make fuzz`; 0 stands for new dice.
+SEED      ?= 0
 
 # A private Postfix can only be started by root, so what starts one runs through sudo where we are somebody else.
 ifneq ($(shell id -u),0)
@@ -71,7 +73,7 @@ bench:
 SECONDS ?= 60
 fuzz:
 	tests/install-packages fuzz
-	tests/fuzz/run $(SECONDS)
+	SEED=$(SEED) tests/fuzz/run $(SECONDS)
 
 differential:
 	tests/install-packages readers
