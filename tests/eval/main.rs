@@ -11,6 +11,7 @@
 
 mod copies;
 mod corpus;
+mod tracts;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +57,7 @@ fn main() {
         }
     }
     if value("--half").is_none() {
+        tracts::evaluate(&pack);
         copies::evaluate();
     }
 }

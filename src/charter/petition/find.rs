@@ -9,8 +9,9 @@ use super::raw::{Fact, Scope};
 use crate::message::links::{Link, Target};
 use crate::message::text::{Place, Reading, View, Word};
 
-/// The first so many places of a signal are kept; more say nothing new.
-const PLACES_MAX: usize = 16;
+/// The first so many places of a signal are kept. Only signals that stand close together are added up, so nobody shall use them up
+/// before the request comes.
+const PLACES_MAX: usize = 1_000;
 /// A shorter prefilled text is a form to fill in, not a letter.
 const PREFILLED_CHARS_MIN: usize = 60;
 
@@ -25,7 +26,7 @@ pub(super) struct Found {
     /// Where its evidence stands.
     pub place: Place,
     /// The index of the sentence.
-    sentence: usize,
+    pub sentence: usize,
 }
 
 /// Finds the signals in the author's words or in those quoted; each signal's first place comes first.
@@ -52,10 +53,10 @@ pub(super) fn find(pack: &Pack, reading: &Reading, quoted: bool) -> Vec<Found> {
 /// Leaves out the signals that are not near to what they must be near to, or stand beside what they yield to.
 fn supported(pack: &Pack, found: Vec<Found>) -> Vec<Found> {
     let near = near_to_their_support(pack, found);
+    let sentences = Sentences::of(pack, &near);
     let yields = |one: &Found| {
         let to = pack.signals().get(one.signal).map(|signal| signal.yields_to.as_slice()).unwrap_or_default();
-        let is_close = |other: &Found| other.sentence.abs_diff(one.sentence) <= YIELDS_WITHIN;
-        near.iter().any(|other| to.contains(&other.signal) && is_close(other))
+        to.iter().any(|other| sentences.has(*other, one.sentence, YIELDS_WITHIN))
     };
     // What yields supports nothing either.
     near_to_their_support(pack, near.iter().filter(|one| !yields(one)).copied().collect())
@@ -65,13 +66,12 @@ fn supported(pack: &Pack, found: Vec<Found>) -> Vec<Found> {
 fn near_to_their_support(pack: &Pack, mut found: Vec<Found>) -> Vec<Found> {
     // What leaves may have supported others, so look again until nothing changes; each round removes a signal for good.
     loop {
+        let sentences = Sentences::of(pack, &found);
         let near = |one: &Found| {
             let Some(signal) = pack.signals().get(one.signal) else { return false };
             [&signal.near, &signal.beside].into_iter().all(|of| {
-                let is_of = |other: &Found| {
-                    of.contains(&other.signal) && other.sentence.abs_diff(one.sentence) <= signal.within as usize
-                };
-                of.is_empty() || found.iter().any(is_of)
+                let is_near = |other: &usize| sentences.has(*other, one.sentence, signal.within as usize);
+                of.is_empty() || of.iter().any(is_near)
             })
         };
         let kept: Vec<Found> = found.iter().filter(|one| near(one)).copied().collect();
@@ -79,6 +79,29 @@ fn near_to_their_support(pack: &Pack, mut found: Vec<Found>) -> Vec<Found> {
             return kept;
         }
         found = kept;
+    }
+}
+
+/// The sentences in which each signal of a pack was found, in ascending order.
+struct Sentences(Vec<Vec<usize>>);
+
+impl Sentences {
+    fn of(pack: &Pack, found: &[Found]) -> Self {
+        let mut sentences = vec![Vec::new(); pack.signals().len()];
+        for one in found {
+            if let Some(of_signal) = sentences.get_mut(one.signal) {
+                of_signal.push(one.sentence);
+            }
+        }
+        sentences.iter_mut().for_each(|of_signal| of_signal.sort_unstable());
+        Self(sentences)
+    }
+
+    /// Whether a signal was found at most so many sentences from this one.
+    fn has(&self, signal: usize, sentence: usize, within: usize) -> bool {
+        let of_signal = self.0.get(signal).map(Vec::as_slice).unwrap_or_default();
+        let first = of_signal.partition_point(|other| *other + within < sentence);
+        of_signal.get(first).is_some_and(|other| *other <= sentence + within)
     }
 }
 

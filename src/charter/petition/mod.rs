@@ -7,7 +7,7 @@
 //! (cnrs:III.j). `docs/petitions.md` says the same to users.
 //!
 //! The signals are data: a rule [`Pack`], compiled once. [`analyse`] finds them in a [`Reading`] in time linear in its
-//! length and adds their weights up. A signal counts once, however often it is found.
+//! length and adds their weights up (`weigh`). A signal counts once, however often it is found.
 
 mod disguise;
 mod find;
@@ -15,27 +15,20 @@ mod index;
 mod pack;
 mod phrase;
 mod raw;
+mod weigh;
 
 pub use pack::{Explanation, Pack, PackError, Signal, SignalRule};
 
 use crate::charter::rules::{PetitionRule, RuleName};
 use crate::message::mime::PartId;
-use crate::message::text::{Place, Reading};
+use crate::message::text::Reading;
 use crate::wording::Language;
 
 /// The rule pack that is part of the program, so that a charter needs no other file.
 const DEFAULT_PACK: &str = include_str!("../../../conf/petition/default.toml");
 
-/// Words of others count so much: a reply that quotes a petition does not ask for signatures itself.
-const QUOTED_FACTOR: f64 = 0.4;
-/// However strong they are, the words of others weigh no more than this together: declining a petition is no petition.
-const QUOTED_MAX: f64 = 0.6;
 /// An author who says no more than this beside a quotation hands it on.
 const OWN_WORDS_MIN: usize = 6;
-/// Counter-signals take away so much at most: a sentence about a charter does not turn a petition into a report.
-const COUNTER_MAX: f64 = 0.6;
-/// Scores are sums of hundredths; less than this is rounding.
-const EPSILON: f64 = 1e-6;
 
 /// Which signals count, and how much is too much. Built from a charter's rules.
 #[derive(Debug, Clone, Copy, Default)]
@@ -128,83 +121,18 @@ pub fn analyse(pack: &Pack, reading: &Reading, settings: &Settings<'_>) -> Repor
     let own = find::find(pack, reading, false);
     let quoted = find::find(pack, reading, true);
     let hands_on = reading.own.words.len() < OWN_WORDS_MIN || own.iter().any(|found| pack.hands_on(found.signal));
-    let quoted_factor = if hands_on { 1.0 } else { QUOTED_FACTOR };
-    let (mut signals, mut of_others) = (Vec::new(), Vec::new());
-    for (index, signal) in pack.signals().iter().enumerate() {
-        // A signal of no weight only stands beside others.
-        let Some(weight) = settings.weight(signal).filter(|weight| weight.abs() > EPSILON) else { continue };
-        let in_own = own.iter().find(|found| found.signal == index).map(|found| (found, 1.0));
-        let in_quoted = || quoted.iter().find(|found| found.signal == index).map(|found| (found, quoted_factor));
-        // Counter-signals of quoted words excuse nobody.
-        let found = if weight < 0.0 { in_own } else { in_own.or_else(in_quoted) };
-        if let Some((found, factor)) = found {
-            if factor < 1.0 {
-                of_others.push(signal.id.as_str());
-            }
-            signals.push(hit(signal, weight * factor, found.place));
-        }
-    }
-    weigh_groups(pack, &mut signals);
-    limit_quoted(&mut signals, &of_others);
+    let weigh = |rule| weigh::weigh(pack, rule, (&own, &quoted), hands_on, settings);
+    let (mut signals, petition) = weigh(SignalRule::Petition);
+    let (of_chain_letter, chain_letter) = weigh(SignalRule::ChainLetter);
+    signals.extend(of_chain_letter);
     signals.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.id.cmp(&b.id)));
     Report {
         pack: format!("{} {}", pack.id(), pack.version()),
         pack_digest: pack.digest().to_owned(),
-        petition: score(pack, &signals, settings, SignalRule::Petition),
-        chain_letter: score(pack, &signals, settings, SignalRule::ChainLetter),
+        petition,
+        chain_letter,
         signals,
     }
-}
-
-fn hit(signal: &Signal, weight: f64, place: Place) -> SignalHit {
-    SignalHit {
-        id: signal.id.clone(),
-        rule: signal.rule.name(),
-        weight,
-        part: place.part,
-        start: place.start,
-        end: place.end,
-        explanation: signal.explanation.clone(),
-    }
-}
-
-/// Of each group only the heaviest signal counts: two ways of saying one thing.
-fn weigh_groups(pack: &Pack, signals: &mut [SignalHit]) {
-    let group_of =
-        |id: &str| pack.signals().iter().find(|s| s.id == id).and_then(|s| s.group.clone().map(|g| (s.rule, g)));
-    let groups: Vec<_> = signals.iter().map(|hit| group_of(&hit.id)).collect();
-    let weights: Vec<f64> = signals.iter().map(|hit| hit.weight.abs()).collect();
-    for (index, hit) in signals.iter_mut().enumerate() {
-        let Some(Some(group)) = groups.get(index) else { continue };
-        let heavier = groups.iter().zip(&weights).enumerate().any(|(other, (g, weight))| {
-            let own = hit.weight.abs();
-            g.as_ref() == Some(group) && (*weight > own + EPSILON || other < index && (*weight - own).abs() <= EPSILON)
-        });
-        if heavier {
-            hit.weight = 0.0;
-        }
-    }
-}
-
-/// Makes the signals that only quoted words have weigh less together, for each rule.
-fn limit_quoted(signals: &mut [SignalHit], of_others: &[&str]) {
-    for rule in [SignalRule::Petition, SignalRule::ChainLetter].map(SignalRule::name) {
-        let is_quoted = |hit: &SignalHit| hit.rule == rule && of_others.contains(&hit.id.as_str());
-        let sum: f64 = signals.iter().filter(|hit| is_quoted(hit)).map(|hit| hit.weight).sum();
-        if sum > QUOTED_MAX {
-            signals.iter_mut().filter(|hit| is_quoted(hit)).for_each(|hit| hit.weight *= QUOTED_MAX / sum);
-        }
-    }
-}
-
-fn score(pack: &Pack, signals: &[SignalHit], settings: &Settings<'_>, rule: SignalRule) -> Score {
-    let of_rule = || signals.iter().filter(|hit| hit.rule == rule.name()).map(|hit| hit.weight);
-    let found: f64 = of_rule().filter(|weight| *weight > 0.0).sum();
-    let counter: f64 = of_rule().filter(|weight| *weight < 0.0).sum();
-    let value = (found + counter.max(-COUNTER_MAX)).max(0.0);
-    let value = (value * 100.0).round() / 100.0 + 0.0;
-    let threshold = settings.rule(rule).map_or(pack.threshold(), |rule| rule.threshold);
-    Score { value, threshold, reached: value + EPSILON >= threshold }
 }
 
 #[cfg(test)]

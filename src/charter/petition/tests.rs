@@ -46,6 +46,35 @@ fn a_link_alone_is_no_reason() {
     assert!(!report.petition.reached, "{report:#?}");
 }
 
+/// Sentences of another affair, which say nothing to any rule.
+fn another_affair(sentences: usize) -> String {
+    "Le parking du bâtiment C rouvre lundi.\n\n".repeat(sentences)
+}
+
+#[test]
+fn what_stands_far_apart_is_not_added_up() {
+    let (link, call) = ("https://www.mesopinions.com/petition/social/x/12", "Merci de signer ici.");
+    assert!(plain(&format!("{link}\n\n{call}")).petition.reached);
+    for text in [format!("{link}\n\n{}{call}", another_affair(12)), format!("{call}\n\n{}{link}", another_affair(12))] {
+        let report = plain(&text);
+        assert!(report.petition.value > 0.0 && !report.petition.reached, "{report:#?}");
+    }
+}
+
+#[test]
+fn an_excuse_in_one_affair_excuses_no_request_in_another() {
+    let excuse = "La pétition de 2024 a été remise au préfet, avec 4 000 signatures ; la charte interdit d'en faire circuler.\n\n";
+    let text = format!("{excuse}{}{CALL}", another_affair(12));
+    assert_eq!(plain(&text).petition.value, plain(CALL).petition.value);
+    assert!(plain(&format!("{}{excuse}", another_affair(12))).petition.value < 1.0);
+}
+
+#[test]
+fn a_row_of_links_uses_nothing_up_before_the_request() {
+    let links: String = (0..200).map(|n| format!("Compte rendu : https://section.example/{n}\n\n")).collect();
+    assert!(plain(&format!("{links}{CALL}")).petition.reached);
+}
+
 #[test]
 fn whoever_declines_a_petition_however_strong_asks_for_none() {
     let report = plain(
