@@ -158,9 +158,8 @@ fn open(daemon: &Daemon, in_force: watch::Receiver<Arc<InForce>>, clock: &Clock)
     make_private_directory(&state.0)?;
     // The log first: it is what keeps a second daemon out of this directory.
     let log = state.log();
-    let origin = log_origin();
     let checkpoint_interval = daemon.checkpoint_interval;
-    let options = Options { checkpoint_interval, ..Options::new(log.clone(), &origin, Role::Keeper, clock()) };
+    let options = Options { checkpoint_interval, ..Options::new(log.clone(), "", Role::Keeper, clock()) };
     let journal = Journal::open(&options).map_err(|source| Failure::Log { path: log.clone(), source })?;
     let store = Sqlite::open(&state.0).map_err(|source| Failure::Store { path: state.0.clone(), source })?;
     let memory = Memory {
@@ -190,13 +189,6 @@ fn copies_key(directory: &Path) -> Result<[u8; 32], Failure> {
         std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
     file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?;
     Ok(key)
-}
-
-/// The name of the log in its checkpoints: the host's.
-fn log_origin() -> String {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-')).collect();
-    format!("{}/charter-milter", if host.is_empty() { "localhost" } else { &host })
 }
 
 fn make_private_directory(path: &Path) -> Result<(), Failure> {

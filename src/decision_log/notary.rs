@@ -314,8 +314,9 @@ fn check_origin(key: &DayKey, origin: &str) -> Result<(), JournalError> {
 
 /// The name of a log whose postmaster gave it none.
 fn default_origin() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{}/charter-milter", name.replace(|c: char| c == '+' || c.is_whitespace(), "-"))
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-')).collect();
+    format!("{}/charter-milter", if host.is_empty() { "localhost" } else { &host })
 }
 
 fn utc_day(time: Timestamp) -> Date {

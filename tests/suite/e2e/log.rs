@@ -66,6 +66,19 @@ fn the_tree_is_signed_by_the_clock_although_nothing_happens() {
     }
 }
 
+/// The key may be put on paper before the daemon first starts, under a name that is not the host's; and a host may be renamed.
+#[test]
+fn a_log_keeps_the_name_it_was_given_before_the_daemon_was_started() {
+    let mut gateway = Gateway::prepare(&Setup::new(&hold::charter()).clock(NOON));
+    let paper = fine(&gateway, &["log", "init-auditor", "--origin", "scrutin.example/charte"]);
+    gateway.launch();
+    assert!(gateway.stop().success());
+    let key = first_key(&gateway);
+    assert!(key.starts_with("scrutin.example/charte+") && paper.contains(&key), "{key}");
+    let said = fine(&gateway, &["log", "verify", "--key", &key]);
+    assert!(said.starts_with("VERIFIED\n") && said.contains("scrutin.example/charte\n"), "{said}");
+}
+
 #[test]
 fn every_checkpoint_goes_to_the_auditors_through_the_mail_server() {
     let (sink, scratch) = (Sink::start(), crate::mta::directory("auditor-"));
