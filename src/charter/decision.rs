@@ -116,7 +116,7 @@ pub struct Counted {
 
 impl QuotaState {
     /// What the counters say to the rule that asks.
-    pub(super) fn answer(&self, charter: &str, source: DemandSource, reason: ReasonCode) -> Answer {
+    pub(super) fn answer(&self, charter: &str, source: DemandSource, (reason, effect): (ReasonCode, Effect)) -> Answer {
         let asked = |counted: &&Counted| counted.charter == charter && counted.source == source;
         let (counted, exhausted) = match self {
             Self::NotAsked => return Answer::not_run(NotRun::StateNotAsked),
@@ -126,7 +126,7 @@ impl QuotaState {
         };
         let Some(&Counted { counted, limit, .. }) = counted else { return Answer::miss() };
         // A monitored counter grants what an enforced one would not; the record shows it.
-        let answer = if exhausted || counted > limit { Answer::hit(reason, Effect::Reject) } else { Answer::miss() };
+        let answer = if exhausted || counted > limit { Answer::hit(reason, effect) } else { Answer::miss() };
         answer.because(Evidence::Count { counted, limit })
     }
 }
@@ -192,9 +192,9 @@ pub fn complete(case: &Case<'_>, mut ruling: Ruling) -> Ruling {
         quota += usize::from(finding.rule == RuleName::Quota);
         if let (RuleName::Stop, Outcome::Miss, Some(rule)) = (finding.rule, &finding.outcome, &rules.flood) {
             let answer = traffic::flood(case);
-            if answer.outcome != Outcome::Miss {
+            if matches!(answer.outcome, Outcome::Hit { .. }) {
                 (finding.outcome, finding.evidence) = (answer.outcome, answer.evidence);
-                finding.clause = Some(rule.clause.clone());
+                (finding.clause, finding.mode) = (Some(rule.clause.clone()), rule.mode);
             }
             continue;
         }

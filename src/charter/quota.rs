@@ -421,11 +421,12 @@ mod tests {
     #[test]
     fn two_charters_that_count_one_message_are_told_apart() {
         use crate::charter::decision::{Counted, QuotaState};
-        use crate::charter::verdict::{Evidence, ReasonCode};
+        use crate::charter::verdict::{Effect, Evidence, ReasonCode};
         let source = DemandSource::Quota(0);
         let of = |charter: &str, counted| Counted { charter: charter.into(), source, counted, limit: 5 };
         let granted = QuotaState::Granted(vec![of("local", 1), of("shared", 4)]);
-        let answer = |state: &QuotaState, charter| state.answer(charter, source, ReasonCode::QuotaExhausted);
+        let answer =
+            |state: &QuotaState, charter| state.answer(charter, source, (ReasonCode::QuotaExhausted, Effect::Reject));
         assert_eq!(answer(&granted, "shared").evidence, Evidence::Count { counted: 4, limit: 5 });
         let exhausted = QuotaState::Exhausted(of("shared", 6));
         assert_eq!(answer(&exhausted, "shared").evidence, Evidence::Count { counted: 6, limit: 5 });

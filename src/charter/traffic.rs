@@ -2,7 +2,7 @@
 
 use super::authorization::{self, Names, Proven, Refusal};
 use super::calendar::{self, Days, Delivery, Position};
-use super::decision::{Addressed, Answer, Case, QuotaState};
+use super::decision::{Addressed, Answer, Case};
 use super::quota::DemandSource;
 use super::rules::{Direction, IdentityRule, RecipientsRule, RefuseOrTag, SizeRule};
 use super::stop::StopSubject;
@@ -79,13 +79,7 @@ pub(super) fn stop(case: &Case<'_>, sender: Option<&Sender>) -> Answer {
 
 /// The flood breaker (pm:6), once the counters have been asked.
 pub(super) fn flood(case: &Case<'_>) -> Answer {
-    match &case.state.quota {
-        QuotaState::Exhausted(full) if full.source == DemandSource::Flood && full.charter == case.charter.id => {
-            Answer::hit(ReasonCode::Flood, Effect::Tempfail)
-                .because(Evidence::Count { counted: full.counted, limit: full.limit })
-        }
-        _ => Answer::miss(),
-    }
+    case.state.quota.answer(&case.charter.id, DemandSource::Flood, (ReasonCode::Flood, Effect::Tempfail))
 }
 
 /// Rule `period` (cnrs:I.b): local days, both included.
@@ -178,9 +172,11 @@ pub(super) fn recipients(case: &Case<'_>, rule: &RecipientsRule) -> Answer {
         _ if recipients_are_free(case) => Answer::miss(),
         Some(limit) if counted > u64::from(limit) => Answer::hit(ReasonCode::RecipientsTooMany, Effect::Reject)
             .because(Evidence::Count { counted, limit: u64::from(limit) }),
-        _ if rule.per_span.is_some() => {
-            case.state.quota.answer(&case.charter.id, DemandSource::Recipients, ReasonCode::RecipientsExhausted)
-        }
+        _ if rule.per_span.is_some() => case.state.quota.answer(
+            &case.charter.id,
+            DemandSource::Recipients,
+            (ReasonCode::RecipientsExhausted, Effect::Reject),
+        ),
         _ => Answer::miss(),
     }
 }
@@ -246,7 +242,7 @@ pub(super) fn size(case: &Case<'_>, rule: &SizeRule) -> Answer {
 
 /// Rule `quota` (cnrs:III.a): the answer of the counters to the demand of this index.
 pub(super) fn quota(case: &Case<'_>, index: usize) -> Answer {
-    case.state.quota.answer(&case.charter.id, DemandSource::Quota(index), ReasonCode::QuotaExhausted)
+    case.state.quota.answer(&case.charter.id, DemandSource::Quota(index), (ReasonCode::QuotaExhausted, Effect::Reject))
 }
 
 /// Rule `night-window` (cnrs:III.b, cnrs:I.b): outside the window a message waits; what cannot leave before the period

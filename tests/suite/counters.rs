@@ -248,6 +248,19 @@ async fn a_flood_opens_the_breaker_once_and_only_a_person_closes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flood_on_trial_is_recorded_and_stops_nobody() {
+    let world = World::new(r#"flood = { messages = 1, within = "1 min", clause = "pm:6", mode = "monitor" }"#);
+    let all = "tous@lists.example";
+    assert_eq!(world.send("a@ville.example", all).await, Told::Taken);
+    assert!(!world.log().contains("\"flood\""));
+    assert_eq!(world.send("a@ville.example", all).await, Told::Taken);
+    let log = world.log();
+    let last = log.lines().last().unwrap();
+    assert!(last.contains("\"flood\"") && last.contains("\"monitor\""), "{last}");
+    assert!(!log.contains("\"breaker\"") && world.stops().await.is_empty(), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_all_senders_stops_the_list() {
     let world = World::new(r#"flood = { messages = 2, within = "1 min", of = "list", clause = "pm:6" }"#);
     let all = "tous@lists.example";
