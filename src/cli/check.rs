@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::Exit;
+use crate::config::Config;
 use crate::config::codes::Code;
 use crate::config::report::Report;
-use crate::config::{Config, DEFAULT_PATH};
 use summary::Summary;
 
 /// Check the configuration, and print who may write where, when, how much, and what enforces each clause.
@@ -23,7 +23,7 @@ use summary::Summary;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The main configuration file.
-    #[arg(long, short, value_name = "FILE", default_value = DEFAULT_PATH, conflicts_with = "files")]
+    #[arg(long, short, value_name = "FILE", default_value = super::CONFIG_FILE, conflicts_with = "files")]
     config: PathBuf,
     /// Charter files to check by themselves, without the main file; or another main file.
     #[arg(value_name = "FILE")]

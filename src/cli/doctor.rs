@@ -122,13 +122,12 @@ pub fn run(args: &Args) -> Exit {
     };
     findings.extend(here::examine(&config, clock::now()));
     findings.sort_by_key(|finding| (finding.level, finding.check));
-    let print = if args.json { print_json } else { print_table };
-    print(&findings);
+    if args.json {
+        super::print_json(&findings);
+    } else {
+        print_table(&findings);
+    }
     if findings.iter().any(|finding| finding.level == Level::Fault) { Exit::Found } else { Exit::Fine }
-}
-
-fn print_json(findings: &[Finding]) {
-    let _ = writeln!(anstream::stdout(), "{}", serde_json::to_string_pretty(findings).unwrap_or_default());
 }
 
 fn print_table(findings: &[Finding]) {

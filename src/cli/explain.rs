@@ -65,35 +65,21 @@ pub struct Args {
 #[must_use]
 pub fn run(args: &Args) -> Exit {
     let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(explain_all(args, config)),
-        Err(error) => {
-            super::say_error(&error);
-            Exit::Failed
-        }
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let explained = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(explain_all(args, config)));
+    explained.unwrap_or_else(|error| {
+        super::say_error(&*error);
+        Exit::Failed
+    })
 }
 
-async fn explain_all(args: &Args, config: Config) -> Exit {
-    let verifier = match verifier(args, &config) {
-        Ok(verifier) => verifier,
-        Err(error) => {
-            super::say_error(&error);
-            return Exit::Failed;
-        }
-    };
-    let messages = match Messages::open(&args.message) {
-        Ok(messages) => messages,
-        Err(error) => {
-            super::say_error(&error);
-            return Exit::Failed;
-        }
-    };
+async fn explain_all(args: &Args, config: Config) -> Result<Exit, Box<dyn std::error::Error>> {
+    let verifier = verifier(args, &config)?;
+    let messages = Messages::open(&args.message)?;
     let in_force = Arc::new(InForce::new(config));
     let several = messages.are_several();
     if several && args.out.is_some() {
-        super::say("--out takes a single message, not a mailbox");
-        return Exit::Failed;
+        return Err("--out takes a single message, not a mailbox".into());
     }
     let progress = super::progress(messages.bytes_total());
     let mut exit = Exit::Fine;
@@ -112,17 +98,14 @@ async fn explain_all(args: &Args, config: Config) -> Exit {
         let explained = gateway::explain(&in_force, &envelope, message.raw, now, verifier.as_ref()).await;
         let name = several.then_some(message.name.as_str());
         progress.suspend(|| print::message(args, name, &envelope, explained.as_ref(), now));
-        if let Err(error) = write_out(args, explained.as_ref()) {
-            super::say_error(&error);
-            return Exit::Failed;
-        }
+        write_out(args, explained.as_ref())?;
         let refused = explained.is_some_and(|explained| explained.verdict() >= Verdict::Tempfail);
         if refused && exit == Exit::Fine {
             exit = Exit::Found;
         }
     }
     progress.finish_and_clear();
-    exit
+    Ok(exit)
 }
 
 fn verifier(args: &Args, config: &Config) -> Result<Option<dkim::Verifier>, dkim::ResolverError> {

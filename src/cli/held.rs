@@ -119,7 +119,7 @@ fn work(args: &Args, config: Config) -> Result<(), HeldError> {
     let now = clock::now();
     // Moving mail must not meet a run of the timer; looking may.
     let moves = matches!(args.command, HeldCommand::Release(_) | HeldCommand::Cancel(_));
-    let _lock = if moves { Some(wait_for_lock(&config.daemon.state.0)?) } else { None };
+    let _lock = if moves { Some(wait_for_lock(&config.daemon.state)?) } else { None };
     let mut office = Office::open(config, now)?;
     note_use(&mut office, &args.command, now)?;
     match &args.command {
@@ -224,12 +224,11 @@ impl<'a> Row<'a> {
 }
 
 fn print_list(entries: &[Entry], json: bool) {
-    let mut out = anstream::stdout();
     let rows: Vec<Row<'_>> = entries.iter().map(Row::of).collect();
     if json {
-        let _ = writeln!(out, "{}", serde_json::to_string_pretty(&rows).unwrap_or_default());
-        return;
+        return super::print_json(&rows);
     }
+    let mut out = anstream::stdout();
     if rows.is_empty() {
         let _ = writeln!(out, "Nothing waits.");
         return;
@@ -256,12 +255,11 @@ fn print_list(entries: &[Entry], json: bool) {
 }
 
 fn print_one(entry: &Entry, json: bool) {
-    let mut out = anstream::stdout();
     let row = Row::of(entry);
     if json {
-        let _ = writeln!(out, "{}", serde_json::to_string_pretty(&row).unwrap_or_default());
-        return;
+        return super::print_json(&row);
     }
+    let mut out = anstream::stdout();
     let none = || "-".to_owned();
     for (name, value) in [
         ("queue id", format!("{} ({})", row.queue_id, row.mail_server)),

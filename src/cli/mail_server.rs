@@ -2,13 +2,13 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::config::Config;
-use crate::config::daemon::{Mta as MtaSettings, MtaKind};
+use crate::config::daemon::{Mta as MtaSettings, MtaKind, StateDirectory};
 use crate::decision_log::{Journal, JournalError, Options, Role};
 use crate::hold::chronicle::DecisionLog;
 use crate::hold::ledger::{Ledger, LedgerError};
@@ -19,14 +19,6 @@ use crate::hold::regime::InForce;
 use crate::hold::release::{Release, ReleaseError};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Stops as _, StoreError};
-
-/// The lock that keeps two commands from moving held mail at the same time.
-const LOCK_FILE: &str = "release.lock";
-/// Where Postfix looks for its configuration when nothing is said; there `-c` is left out, because Postfix gives
-/// ordinary users less when it is there.
-const POSTFIX_DEFAULT: &str = "/etc/postfix";
-/// Where Sendmail looks for its configuration when nothing is said.
-const SENDMAIL_DEFAULT: &str = "/etc/mail";
 
 /// Why a command on held mail cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +68,7 @@ impl Office {
         let ledger = Ledger::open(&state.ledger())?;
         let journal = Journal::open(&Options::new(state.log(), "", Role::Appender, now))?;
         let log = DecisionLog { journal, directory: state.log() };
-        let store = Sqlite::open(&state.0)?;
+        let store = Sqlite::open(&state.store())?;
         let failed = |source| Trouble::File { path: state.0.clone(), source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let mta = mail_server(&config.daemon.mta)?;
@@ -112,8 +104,8 @@ impl Office {
 }
 
 /// Takes the lock on held mail; `None` when another command has it. The lock goes with the file, also when the process is killed.
-pub fn lock(state_directory: &Path) -> Result<Option<File>, Trouble> {
-    let path = state_directory.join(LOCK_FILE);
+pub fn lock(state: &StateDirectory) -> Result<Option<File>, Trouble> {
+    let path = state.release_lock();
     let failed = |source| Trouble::File { path: path.clone(), source };
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
     match file.try_lock() {
@@ -124,9 +116,9 @@ pub fn lock(state_directory: &Path) -> Result<Option<File>, Trouble> {
 }
 
 /// Takes the lock on held mail, waiting for the command that has it.
-pub fn wait_for_lock(state_directory: &Path) -> Result<File, Trouble> {
+pub fn wait_for_lock(state: &StateDirectory) -> Result<File, Trouble> {
     loop {
-        if let Some(file) = lock(state_directory)? {
+        if let Some(file) = lock(state)? {
             return Ok(file);
         }
         std::thread::sleep(Duration::from_millis(100));
@@ -141,7 +133,7 @@ fn mail_server(settings: &MtaSettings) -> Result<Box<dyn Mta>, Trouble> {
         MtaKind::Postfix => {
             let tools: Box<dyn QueueTools> =
                 if is_root { Box::new(postfix_tools(settings)) } else { Box::new(helper()) };
-            let config_directory = unless_default(&settings.config_directory, POSTFIX_DEFAULT);
+            let config_directory = other_than_default(settings);
             Box::new(Postfix { postqueue: settings.postqueue.clone(), config_directory, tools })
         }
         MtaKind::Sendmail => {
@@ -157,7 +149,7 @@ fn postfix_tools(settings: &MtaSettings) -> PostfixTools {
     PostfixTools {
         postsuper: settings.postsuper.clone(),
         postcat: settings.postsuper.with_file_name("postcat"),
-        config_directory: unless_default(&settings.config_directory, POSTFIX_DEFAULT),
+        config_directory: other_than_default(settings),
     }
 }
 
@@ -165,10 +157,13 @@ fn sendmail_tools(settings: &MtaSettings) -> Result<SendmailTools, Trouble> {
     let path = settings.config_directory.join("sendmail.cf");
     let text = std::fs::read(&path).map_err(|source| Trouble::File { path: path.clone(), source })?;
     let queue = Queue::of(&String::from_utf8_lossy(&text));
-    let config_file = unless_default(&settings.config_directory, SENDMAIL_DEFAULT).map(|_| path);
+    let config_file = other_than_default(settings).map(|_| path);
     Ok(SendmailTools { sendmail: settings.sendmail.clone(), config_file, queue })
 }
 
-fn unless_default(directory: &Path, default: &str) -> Option<PathBuf> {
-    (directory != Path::new(default)).then(|| directory.to_owned())
+/// The mail server's configuration directory, where it must be told: Postfix gives ordinary users less when `-c` is there, even
+/// with the directory it takes by itself.
+fn other_than_default(settings: &MtaSettings) -> Option<PathBuf> {
+    let directory = &settings.config_directory;
+    (directory != settings.kind.config_directory()).then(|| directory.clone())
 }

@@ -16,8 +16,10 @@ pub mod release;
 mod serve;
 pub mod stop;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -43,6 +45,21 @@ impl From<Exit> for ExitCode {
             Exit::Found => ExitCode::from(1),
             Exit::Failed => ExitCode::from(2),
         }
+    }
+}
+
+/// Why a command could not do its work; one line for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Problem(String);
+
+impl Problem {
+    fn new(why: impl std::fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+
+    fn at(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+        move |error| Self(format!("{}: {error}", path.display()))
     }
 }
 
@@ -112,13 +129,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// The configuration in a file; where it is wrong, all its problems are shown and there is none.
-fn configuration(path: &std::path::Path) -> Option<crate::config::Config> {
+fn configuration(path: &Path) -> Option<crate::config::Config> {
     crate::config::Config::load(path).map_err(|report| complain(&report)).ok()
 }
 
 /// Shows the problems of a configuration on standard error, in colour on a terminal.
 fn complain(report: &crate::config::report::Report) {
-    let text = report.render(std::io::stderr().is_terminal());
+    let text = report.render(io::stderr().is_terminal());
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
@@ -127,9 +144,30 @@ fn say_error(error: &dyn std::error::Error) {
     say(&error.to_string());
 }
 
-/// Says one line to the person at the terminal.
+/// Says one line on standard error, to the person at the terminal.
 fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "charter-milter: {text}");
+}
+
+/// Writes to standard output what was asked for. A reader who has seen enough (`| head`) is no error.
+///
+/// Whoever wrote a log may have put commands for the reader's terminal into its texts: none of them gets there.
+fn print(text: &str) -> Result<(), Problem> {
+    let is_harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    let harmless: Cow<'_, str> = if io::stdout().is_terminal() && !text.chars().all(is_harmless) {
+        text.chars().map(|c| if is_harmless(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+    } else {
+        text.into()
+    };
+    match anstream::stdout().write_all(harmless.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Problem::new(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes to standard output what a program asked for.
+fn print_json(value: &(impl serde::Serialize + ?Sized)) {
+    let _ = writeln!(anstream::stdout(), "{}", serde_json::to_string_pretty(value).unwrap_or_default());
 }
 
 /// From how many octets on a progress bar is worth its flicker.
@@ -137,7 +175,7 @@ const PROGRESS_BYTES_MIN: u64 = 4 * 1024 * 1024;
 
 /// A progress bar over so many octets, on standard error when that is a terminal; invisible for short work.
 fn progress(bytes_total: u64) -> indicatif::ProgressBar {
-    if bytes_total < PROGRESS_BYTES_MIN || !std::io::stderr().is_terminal() {
+    if bytes_total < PROGRESS_BYTES_MIN || !io::stderr().is_terminal() {
         return indicatif::ProgressBar::hidden();
     }
     let bar = indicatif::ProgressBar::new(bytes_total);

@@ -2,7 +2,6 @@
 //! connection there), checks their form, runs the mail server's own tools, and answers. It reads no configuration: what it may
 //! run is on its own command line, which root writes.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
@@ -33,7 +32,7 @@ pub fn run(args: Args) -> Exit {
     match helper::serve(std::io::stdin().lock(), std::io::stdout().lock(), &mut tools) {
         Ok(()) => Exit::Fine,
         Err(error) => {
-            let _ = writeln!(anstream::stderr(), "charter-milter: {error}");
+            super::say_error(&error);
             Exit::Failed
         }
     }

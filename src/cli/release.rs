@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Exit;
 use super::mail_server::{Office, Trouble, lock};
@@ -51,14 +51,12 @@ pub fn run(args: &Args) -> Exit {
 
 fn work(args: &Args, config: Config) -> Result<Option<Summary>, Trouble> {
     let clock = super::clock::system();
-    let Some(_lock) = lock(&config.daemon.state.0)? else { return Ok(None) };
-    let retention = SignedDuration::try_from(config.daemon.retention.ledger).unwrap_or(SignedDuration::MAX);
+    let Some(_lock) = lock(&config.daemon.state)? else { return Ok(None) };
+    let kept = config.daemon.retention.ledger;
     let mut office = Office::open(config, clock())?;
     let patience = SignedDuration::from_secs(args.patience.into());
     let summary = office.with_release(&*clock, |release| release.run(patience))?;
-    if let Ok(before) = clock().checked_sub(retention) {
-        office.ledger.forget_before(before)?;
-    }
+    office.ledger.forget_before(clock().saturating_sub(kept).unwrap_or(Timestamp::MIN))?;
     Ok(Some(summary))
 }
 

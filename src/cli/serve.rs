@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::Exit;
 use crate::cli::clock;
 use crate::config::Config;
-use crate::config::daemon::{Daemon, LogOutput};
+use crate::config::daemon::{Daemon, LogOutput, StateDirectory};
 use crate::decision_log::record::{ConfigRecord, FileDigest};
 use crate::decision_log::{Journal, Options, Pseudonymizer, Record, Role};
 use crate::gateway::{Clock, Gateway, InForce, Memory, Parts};
@@ -161,12 +161,12 @@ fn open(daemon: &Daemon, in_force: watch::Receiver<Arc<InForce>>, clock: &Clock)
     let checkpoint_interval = daemon.checkpoint_interval;
     let options = Options { checkpoint_interval, ..Options::new(log.clone(), "", Role::Keeper, clock()) };
     let journal = Journal::open(&options).map_err(|source| Failure::Log { path: log.clone(), source })?;
-    let store = Sqlite::open(&state.0).map_err(|source| Failure::Store { path: state.0.clone(), source })?;
+    let store = Sqlite::open(&state.store()).map_err(|source| Failure::Store { path: state.0.clone(), source })?;
     let memory = Memory {
         store: Arc::new(store),
         ledger: ledger::Writer::start(&state.ledger())?,
         pseudonyms: Pseudonymizer::open(log)?,
-        copies_key: copies_key(&state.keys())?,
+        copies_key: copies_key(state)?,
     };
     let dkim = dkim::Verifier::new(&daemon.dns.servers, daemon.dns.timeout)?;
     let background = tokio::runtime::Handle::current();
@@ -174,12 +174,12 @@ fn open(daemon: &Daemon, in_force: watch::Receiver<Arc<InForce>>, clock: &Clock)
 }
 
 /// The key of the fingerprints, drawn when the daemon first starts.
-fn copies_key(directory: &Path) -> Result<[u8; 32], Failure> {
+fn copies_key(state: &StateDirectory) -> Result<[u8; 32], Failure> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let path = directory.join("copies.key");
+    let path = state.copies_key();
     let failed = |source| Failure::State { path: path.clone(), source };
-    make_private_directory(directory)?;
+    make_private_directory(&state.keys())?;
     if let Some(key) = std::fs::read(&path).ok().and_then(|bytes| bytes.try_into().ok()) {
         return Ok(key);
     }

@@ -4,7 +4,6 @@
 //! A stop is dated, has a reason and a reference, and holds from the next message on. The command leaves two records in
 //! the decision log: that it was used, before anything is changed (no record, no change), and what came into force.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-use super::{Exit, clock};
+use super::{Exit, Problem, clock, print};
 use crate::charter::{Charter, Sender, calendar};
 use crate::config::Config;
 use crate::decision_log::operator::operator_record;
@@ -23,14 +22,11 @@ use crate::message::address::Address;
 use crate::store::sqlite::{self, Sqlite};
 use crate::store::{Lift, NewStop, Stop, StopSubject, Stops as _};
 
-/// The main configuration file when the command line names none.
-const CONFIG_FILE: &str = "/etc/charter-milter/charter-milter.toml";
-
 /// Arguments of `stop`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// Main configuration file
-    #[arg(long, global = true, value_name = "FILE", default_value = CONFIG_FILE)]
+    #[arg(long, global = true, value_name = "FILE", default_value = super::CONFIG_FILE)]
     config: PathBuf,
     #[command(subcommand)]
     command: StopCommand,
@@ -96,7 +92,7 @@ struct ListArgs {
 #[derive(Debug, ClapArgs)]
 pub struct ResumeArgs {
     /// Main configuration file
-    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
+    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
     config: PathBuf,
     /// The number of the stop, as `stop list` shows it
     #[arg(value_name = "NUMBER")]
@@ -109,48 +105,37 @@ pub struct ResumeArgs {
     reference: String,
 }
 
-/// Why the command could not do its work; one line for people.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Problem(String);
-
-impl Problem {
-    fn new(why: impl std::fmt::Display) -> Self {
-        Self(why.to_string())
-    }
-}
-
 /// Runs `stop`.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
     let now = clock::now();
-    report(Office::open(&args.config).and_then(|office| match &args.command {
-        StopCommand::Add(add) => office.add(add, now),
-        StopCommand::List(list) => office.list(list, now),
+    report(Desk::open(&args.config).and_then(|desk| match &args.command {
+        StopCommand::Add(add) => desk.add(add, now),
+        StopCommand::List(list) => desk.list(list, now),
     }))
 }
 
 /// Runs `resume`.
 #[must_use]
 pub fn resume(args: &ResumeArgs) -> Exit {
-    report(Office::open(&args.config).and_then(|office| office.resume(args, clock::now())))
+    report(Desk::open(&args.config).and_then(|desk| desk.resume(args, clock::now())))
 }
 
 fn report(result: Result<Exit, Problem>) -> Exit {
     result.unwrap_or_else(|problem| {
-        let _ = writeln!(anstream::stderr(), "charter-milter: {problem}");
+        super::say_error(&problem);
         Exit::Failed
     })
 }
 
 /// What both commands need.
-struct Office {
+struct Desk {
     config: Config,
     store: Sqlite,
     runtime: tokio::runtime::Runtime,
 }
 
-impl Office {
+impl Desk {
     fn open(config: &std::path::Path) -> Result<Self, Problem> {
         let config = Config::load(config).map_err(|_| {
             Problem(format!("the configuration {} has errors; `charter-milter check` shows them", config.display()))
@@ -158,7 +143,7 @@ impl Office {
         let path = config.daemon.state.store();
         // The daemon makes the file, so that it belongs to the daemon's user.
         let options = sqlite::Options { create: false, ..sqlite::Options::default() };
-        let store = Sqlite::open_with(path.clone(), &options)
+        let store = Sqlite::open_with(&path, &options)
             .map_err(|error| Problem(format!("{}: {error} (has the daemon been started once?)", path.display())))?;
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Problem::new)?;
         Ok(Self { config, store, runtime })
@@ -181,7 +166,7 @@ impl Office {
         self.record(&journal, "stop", &stop, (&args.reason, &args.reference), now).map_err(|problem| {
             Problem(format!("stop {} is in force, but is not in the log: {problem}", stop.number))
         })?;
-        say(&self.describe(&stop, now))?;
+        print(&self.describe(&stop, now))?;
         Ok(Exit::Fine)
     }
 
@@ -197,16 +182,16 @@ impl Office {
         append(&journal, now, Event::Operator(trace))?;
         let lifted = self.runtime.block_on(self.store.lift(args.number, lift)).map_err(Problem::new)?;
         let Some(stop) = lifted else {
-            let _ = writeln!(anstream::stderr(), "charter-milter: there is no stop {} to lift", args.number);
+            super::say(&format!("there is no stop {} to lift", args.number));
             return Ok(Exit::Found);
         };
         self.record(&journal, "resume", &stop, (reason, reference), now).map_err(|problem| {
             Problem(format!("stop {} is lifted, but that is not in the log: {problem}", stop.number))
         })?;
-        say(&self.describe(&stop, now))?;
+        print(&self.describe(&stop, now))?;
         let others = self.runtime.block_on(self.store.in_force(vec![stop.subject], now)).map_err(Problem::new)?;
         for other in others {
-            say(&format!("Still in force:\n{}", self.describe(&other, now)))?;
+            print(&format!("Still in force:\n{}", self.describe(&other, now)))?;
         }
         Ok(Exit::Fine)
     }
@@ -216,11 +201,11 @@ impl Office {
         let over = |stop: &Stop| stop.lifted.is_some() || stop.until.is_some_and(|until| until <= now);
         let shown: Vec<_> = stops.iter().filter(|stop| args.history || !over(stop)).collect();
         if args.json {
-            shown.iter().try_for_each(|stop| say(&json(stop, now).to_string()))?;
+            shown.iter().try_for_each(|stop| print(&format!("{}\n", json(stop, now))))?;
         } else if shown.is_empty() {
-            say("No stop.")?;
+            print("No stop.\n")?;
         } else {
-            shown.iter().try_for_each(|stop| say(&self.describe(stop, now)))?;
+            shown.iter().try_for_each(|stop| print(&self.describe(stop, now)))?;
         }
         Ok(Exit::Fine)
     }
@@ -367,6 +352,7 @@ impl Office {
         pseudonyms.pseudonym(&period, &mailbox.to_string()).map_err(Problem::new)
     }
 
+    /// The stop in lines for people.
     fn describe(&self, stop: &Stop, now: Timestamp) -> String {
         let zone = self.zone(&stop.subject);
         let when = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
@@ -388,7 +374,7 @@ impl Office {
             let (at, by) = (when(lift.at), &lift.by);
             lines.push(format!("   lifted {at} by {by}: {} ({})", lift.reason, lift.reference));
         }
-        lines.join("\n")
+        lines.join("\n") + "\n"
     }
 }
 
@@ -452,12 +438,4 @@ fn instant(text: &str, zone: &TimeZone, of_day: fn(Date, &TimeZone) -> Timestamp
 
 fn append(journal: &Journal, now: Timestamp, event: Event) -> Result<(), Problem> {
     journal.append_blocking(&Record::new(now, event)).map(|_| ()).map_err(Problem::new)
-}
-
-/// Writes a line to standard output. A reader who has seen enough (`| head`) is no error.
-fn say(text: &str) -> Result<(), Problem> {
-    match writeln!(anstream::stdout(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Problem::new(error)),
-        _ => Ok(()),
-    }
 }

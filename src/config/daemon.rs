@@ -3,7 +3,7 @@
 mod raw;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
@@ -133,6 +133,18 @@ impl StateDirectory {
     pub fn keys(&self) -> PathBuf {
         self.0.join("keys")
     }
+
+    /// The key of the fingerprints of copies.
+    #[must_use]
+    pub fn copies_key(&self) -> PathBuf {
+        self.keys().join("copies.key")
+    }
+
+    /// The lock that keeps two commands from moving held mail at the same time.
+    #[must_use]
+    pub fn release_lock(&self) -> PathBuf {
+        self.0.join("release.lock")
+    }
 }
 
 /// The mail server.
@@ -164,6 +176,17 @@ pub enum MtaKind {
     Postfix,
     /// Sendmail.
     Sendmail,
+}
+
+impl MtaKind {
+    /// Where it looks for its configuration when nothing is said.
+    #[must_use]
+    pub fn config_directory(self) -> &'static Path {
+        Path::new(match self {
+            Self::Postfix => "/etc/postfix",
+            Self::Sendmail => "/etc/mail",
+        })
+    }
 }
 
 /// Bounds on what one message or one client may cost.
@@ -359,19 +382,16 @@ fn pairs(raw: &[RawListen], reader: &mut Reader<'_>) {
     }
 }
 
-fn path_or(raw: Option<&Spanned<AbsolutePath>>, default: &str) -> PathBuf {
-    raw.map_or_else(|| PathBuf::from(default), |path| path.get_ref().0.clone())
+fn path_or(raw: Option<&Spanned<AbsolutePath>>, default: impl AsRef<Path>) -> PathBuf {
+    raw.map_or_else(|| default.as_ref().to_owned(), |path| path.get_ref().0.clone())
 }
 
 fn mta(raw: Option<&RawMta>) -> Mta {
     let kind = raw.and_then(|m| m.kind.as_ref()).map(|k| *k.get_ref()).unwrap_or_default();
-    let config_directory = match kind {
-        MtaKind::Postfix => "/etc/postfix",
-        MtaKind::Sendmail => "/etc/mail",
-    };
+    let config_directory = raw.and_then(|m| m.config_directory.as_ref());
     Mta {
         kind,
-        config_directory: path_or(raw.and_then(|m| m.config_directory.as_ref()), config_directory),
+        config_directory: path_or(config_directory, kind.config_directory()),
         postqueue: path_or(raw.map(|m| &m.postqueue), "/usr/sbin/postqueue"),
         postsuper: path_or(raw.map(|m| &m.postsuper), "/usr/sbin/postsuper"),
         postconf: path_or(raw.map(|m| &m.postconf), "/usr/sbin/postconf"),

@@ -149,7 +149,7 @@ fn open(directory: &Path, clock: &Arc<Mutex<Timestamp>>) -> (Gateway, Arc<Sqlite
     let (_, in_force) = watch::channel(Arc::new(InForce::new(config)));
     let now = *clock.lock().unwrap();
     let journal = Journal::open(&Options::new(state.log(), "gateway.example/test", Role::Keeper, now)).unwrap();
-    let store = Arc::new(Sqlite::open(&state.0).unwrap());
+    let store = Arc::new(Sqlite::open(&state.store()).unwrap());
     let memory = Memory {
         store: Arc::clone(&store),
         ledger: ledger::Writer::start(&state.ledger()).unwrap(),
@@ -304,7 +304,7 @@ async fn a_stop_by_command_holds_for_the_next_message_and_is_a_decision() {
     let (a, all) = ("a@ville.example", "tous@lists.example");
     let at = *world.clock.lock().unwrap();
     // As the command does it: another connection to the same file.
-    let command = Sqlite::open(&world.directory.path().join("state")).unwrap();
+    let command = Sqlite::open(&world.directory.path().join("state/store.sqlite")).unwrap();
     let subjects = [
         StopSubject::Sender { charter: "essai".into(), name: "Union A".into() },
         StopSubject::Mailbox(Address::parse(a).unwrap()),

@@ -41,7 +41,7 @@ impl Gateway {
     }
 
     fn store(&self) -> Sqlite {
-        Sqlite::open(&self.state()).unwrap()
+        Sqlite::open(&self.state().join("store.sqlite")).unwrap()
     }
 
     fn run(&self, arguments: &[&str]) -> Output {

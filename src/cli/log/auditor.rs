@@ -6,7 +6,7 @@ use qrcode::QrCode;
 use qrcode::render::{svg, unicode};
 use sha2::{Digest as _, Sha256};
 
-use super::{Exit, Place, Problem, now, say};
+use super::{Exit, Place, Problem, now, print};
 use crate::decision_log::disk::Layout;
 use crate::decision_log::line::Line;
 use crate::decision_log::reader::Segments;
@@ -43,7 +43,7 @@ pub(super) fn init(place: &Place, args: &InitArgs) -> Result<Exit, Problem> {
             .map_err(Problem::at(path))?;
     }
     let picture = code.render::<unicode::Dense1x2>().quiet_zone(true).build();
-    say(&format!(
+    print(&format!(
         "First public key of the decision log. Print this page and give it to every auditor.\n\
          Première clé publique du journal des décisions. À imprimer et à remettre à chaque auditeur.\n\n\
          {key}\n\n{picture}\n\n\

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use ed25519_dalek::SigningKey;
 
-use super::{Exit, Place, Problem, SMALL_FILE_BYTES_MAX, now, read_cosigners, read_note, say};
+use super::{Exit, Place, Problem, SMALL_FILE_BYTES_MAX, now, print, read_cosigners, read_note};
 use crate::decision_log::checkpoint::{Checkpoint, Cosigner, cosign, merge_signatures};
 use crate::decision_log::disk::{Disk, read_small};
 use crate::decision_log::verify::{Anchors, verify};
@@ -70,7 +70,7 @@ fn new_key(name: &str, out: &Path) -> Result<Exit, Problem> {
     let mut file =
         std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(out).map_err(Problem::at(out))?;
     writeln!(file, "{name} {}", BASE64.encode(&seed)).map_err(Problem::at(out))?;
-    say(&format!("{public}\n"))?;
+    print(&format!("{public}\n"))?;
     Ok(Exit::Fine)
 }
 
@@ -93,7 +93,7 @@ fn sign(place: &Place, path: &Path, with: &Path, key: &str, after: &[PathBuf]) -
         let _ = writeln!(anstream::stderr(), "not countersigned: {fault}");
         return Ok(Exit::Found);
     }
-    say(&cosign(&note, name, &private, now()).map_err(Problem::new)?)?;
+    print(&cosign(&note, name, &private, now()).map_err(Problem::new)?)?;
     Ok(Exit::Fine)
 }
 
@@ -137,6 +137,6 @@ fn store(place: &Place, path: &Path) -> Result<Exit, Problem> {
         Err(_) => note,
     };
     layout.replace(&Disk, &target, merged.as_bytes(), false).map_err(Problem::at(&target))?;
-    say(&format!("kept: {} records, {}, countersigned by {}\n", head.size, head.time, names.join(", ")))?;
+    print(&format!("kept: {} records, {}, countersigned by {}\n", head.size, head.time, names.join(", ")))?;
     Ok(Exit::Fine)
 }

@@ -12,14 +12,13 @@ mod report;
 mod show;
 mod verify;
 
-use std::borrow::Cow;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::Exit;
 use super::clock::now;
+use super::{Exit, Problem, print};
 use crate::config::Config;
 use crate::decision_log::checkpoint::{CheckpointError, Cosigner};
 use crate::decision_log::disk::{Layout, read_small};
@@ -27,9 +26,6 @@ use crate::decision_log::line::QuotedReference;
 use crate::decision_log::mail::find_note;
 use crate::decision_log::operator::operator_record;
 use crate::decision_log::{Event, Journal, Options, Record, Role};
-
-/// The main configuration file when the command line names none.
-const CONFIG_FILE: &str = "/etc/charter-milter/charter-milter.toml";
 
 /// A key, a note or a list of keys is small; octets.
 const SMALL_FILE_BYTES_MAX: u64 = 1 << 20;
@@ -41,7 +37,7 @@ pub struct Args {
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Main configuration file
-    #[arg(long, global = true, value_name = "FILE", default_value = CONFIG_FILE)]
+    #[arg(long, global = true, value_name = "FILE", default_value = super::CONFIG_FILE)]
     config: PathBuf,
     #[command(subcommand)]
     command: LogCommand,
@@ -70,21 +66,6 @@ enum LogCommand {
     /// Countersign checkpoints, and keep countersignatures
     #[command(subcommand)]
     Cosign(cosign::CosignCommand),
-}
-
-/// Why a command could not do its work; one line for people.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Problem(String);
-
-impl Problem {
-    fn new(why: impl std::fmt::Display) -> Self {
-        Self(why.to_string())
-    }
-
-    fn at(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
-        move |error| Self(format!("{}: {error}", path.display()))
-    }
 }
 
 /// Runs `log`.
@@ -164,27 +145,11 @@ fn open_journal(dir: &Path) -> Result<Journal, Problem> {
     Journal::open(&Options::new(dir, "", Role::Appender, now())).map_err(Problem::new)
 }
 
-/// Writes to standard output. A reader who has seen enough (`| head`) is no error.
-///
-/// Whoever wrote a log may have put commands for the reader's terminal into its texts: none of them gets there.
-fn say(text: &str) -> Result<(), Problem> {
-    let is_harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    let harmless: Cow<'_, str> = if io::stdout().is_terminal() && !text.chars().all(is_harmless) {
-        text.chars().map(|c| if is_harmless(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
-    } else {
-        text.into()
-    };
-    match anstream::stdout().write_all(harmless.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Problem::new(error)),
-        _ => Ok(()),
-    }
-}
-
 /// Writes to a file, or to standard output when there is none.
 fn deliver(out: Option<&Path>, text: &str) -> Result<(), Problem> {
     match out {
         Some(path) => std::fs::write(path, text).map_err(Problem::at(path)),
-        None => say(text),
+        None => print(text),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use super::{Exit, Place, Problem, Quoted, deliver, read_cosigners, read_key, read_note, say, to_json};
+use super::{Exit, Place, Problem, Quoted, deliver, print, read_cosigners, read_key, read_note, to_json};
 use crate::decision_log::disk::read_small;
 use crate::decision_log::prove::{Against, PROOF_BYTES_MAX, Proof, ProofError, Shown, Target, prove};
 use crate::decision_log::pseudonym::Pseudonymizer;
@@ -122,7 +122,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Problem> {
     };
     match Proof::parse(&text).and_then(|proof| proof.check(&against).map(|shown| (proof, shown))) {
         Ok((proof, shown)) => {
-            say(&if args.json {
+            print(&if args.json {
                 to_json(&serde_json::json!({ "result": "holds", "shown": shown, "record": proof.extra.record }))?
             } else {
                 screen(&proof, &shown)
@@ -130,7 +130,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Problem> {
             Ok(Exit::Fine)
         }
         Err(error) => {
-            say(&if args.json {
+            print(&if args.json {
                 to_json(&serde_json::json!({ "result": "does-not-hold", "what": error.to_string() }))?
             } else {
                 format!("THE PROOF DOES NOT HOLD\n  {error}\n")

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{Exit, Place, Problem, now, open_journal, say};
+use super::{Exit, Place, Problem, now, open_journal, print};
 use crate::decision_log::operator::operator_record;
 use crate::decision_log::pseudonym::Pseudonymizer;
 use crate::decision_log::purge::{Cutoff, Plan};
@@ -42,7 +42,7 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<Exit, Problem> {
     for key in &plan.keys {
         let _ = writeln!(out, "key to destroy: {key}");
     }
-    say(&out)?;
+    print(&out)?;
     if args.dry_run || plan.is_empty() {
         return Ok(Exit::Fine);
     }
@@ -50,7 +50,7 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<Exit, Problem> {
     let trace = operator_record("log purge", vec![format!("--before {}", cutoff.before)], args.reference.clone());
     journal.append_blocking(&Record::new(now(), Event::Operator(trace))).map_err(Problem::new)?;
     plan.carry_out(&layout, &journal, &pseudonyms, now()).map_err(Problem::new)?;
-    say("done\n")?;
+    print("done\n")?;
     Ok(Exit::Fine)
 }
 

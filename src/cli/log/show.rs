@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::{Exit, Place, Problem, Quoted, say};
+use super::{Exit, Place, Problem, Quoted, print};
 use crate::decision_log::Reference;
 use crate::decision_log::line::{Line, LineError, RecordLine};
 use crate::decision_log::pseudonym::Pseudonymizer;
@@ -85,7 +85,7 @@ pub(super) fn show(place: &Place, args: &ShowArgs) -> Result<Exit, Problem> {
                 // Without a limit nothing needs to be held back.
                 None => {
                     for text in shown.drain(..) {
-                        say(&text).map_err(|error| ReadError::Work(error.to_string()))?;
+                        print(&text).map_err(|error| ReadError::Work(error.to_string()))?;
                     }
                 }
                 _ => {}
@@ -95,10 +95,10 @@ pub(super) fn show(place: &Place, args: &ShowArgs) -> Result<Exit, Problem> {
         .map_err(Problem::new)?;
     let found = count > 0 || !shown.is_empty();
     for text in shown {
-        say(&text)?;
+        print(&text)?;
     }
     if foreign {
-        say("The record at this index is another one than the reference quotes.\n")?;
+        print("The record at this index is another one than the reference quotes.\n")?;
     }
     Ok(if found { Exit::Fine } else { Exit::Found })
 }
@@ -195,7 +195,7 @@ pub(super) fn person(place: &Place, args: &PersonArgs) -> Result<Exit, Problem> 
             }
             if concerned || decision_of(record).map_err(bad)?.is_some_and(|index| decisions.contains(&index)) {
                 found = true;
-                say(&raw(bytes)).map_err(|error| ReadError::Work(error.to_string()))?;
+                print(&raw(bytes)).map_err(|error| ReadError::Work(error.to_string()))?;
             }
             Ok(())
         })

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 
-use super::{Exit, Place, Problem, now, read_cosigned, read_cosigners, read_key, read_note, say, to_json};
+use super::{Exit, Place, Problem, now, print, read_cosigned, read_cosigners, read_key, read_note, to_json};
 use crate::decision_log::disk::Layout;
 use crate::decision_log::reader::Segments;
 use crate::decision_log::verify::{Anchors, Fault, FaultKind, Head, Verified, verify};
@@ -55,11 +55,11 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<Exit, Problem> {
     match result {
         Ok(verified) => {
             let silent = too_silent(&verified, args.max_silence);
-            say(&if args.json { json_of(&verified, silent)? } else { screen(&verified, &anchors, silent) })?;
+            print(&if args.json { json_of(&verified, silent)? } else { screen(&verified, &anchors, silent) })?;
             Ok(if silent { Exit::Found } else { Exit::Fine })
         }
         Err(fault) => {
-            say(&if args.json { fault_json(&fault)? } else { fault_screen(&fault) })?;
+            print(&if args.json { fault_json(&fault)? } else { fault_screen(&fault) })?;
             let failed = matches!(fault.what, FaultKind::Unreadable(_) | FaultKind::Empty);
             Ok(if failed { Exit::Failed } else { Exit::Found })
         }

@@ -12,7 +12,7 @@ mod quotas;
 mod schema;
 mod stops;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -53,28 +53,25 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// The name of the file in the state directory.
-    pub const FILE_NAME: &str = "store.sqlite";
-
-    /// Opens the store in the state directory, and makes it if it is not there.
+    /// Opens the store in this file, and makes it if it is not there.
     ///
     /// # Errors
     /// [`StoreError`]: what is there cannot be opened, is damaged, or belongs to somebody else.
-    pub fn open(state_directory: &Path) -> Result<Self, StoreError> {
-        Self::open_with(state_directory.join(Self::FILE_NAME), &Options::default())
+    pub fn open(file: &Path) -> Result<Self, StoreError> {
+        Self::open_with(file, &Options::default())
     }
 
-    /// Opens the store at `path`.
+    /// Opens the store in this file, in another than the usual way.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_with(path: PathBuf, options: &Options) -> Result<Self, StoreError> {
+    pub fn open_with(file: &Path, options: &Options) -> Result<Self, StoreError> {
         let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
         flags |= if options.read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
         if options.create {
             flags |= OpenFlags::SQLITE_OPEN_CREATE;
         }
-        let mut connection = Connection::open_with_flags(path, flags)?;
+        let mut connection = Connection::open_with_flags(file, flags)?;
         schema::prepare(&mut connection, options)?;
         let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
         std::thread::Builder::new()

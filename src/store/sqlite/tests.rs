@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -10,7 +11,7 @@ use crate::store::{NewStop, Quotas, Reserved, StopSubject, Stops};
 
 fn fresh() -> (Sqlite, TempDir) {
     let directory = TempDir::new().unwrap();
-    (Sqlite::open(directory.path()).unwrap(), directory)
+    (Sqlite::open(&file(&directory)).unwrap(), directory)
 }
 
 mod conforms {
@@ -19,13 +20,7 @@ mod conforms {
 }
 
 fn file(directory: &TempDir) -> PathBuf {
-    directory.path().join(Sqlite::FILE_NAME)
-}
-
-#[test]
-fn the_file_is_where_the_configuration_says() {
-    let state = crate::config::daemon::StateDirectory("/s".into());
-    assert_eq!(state.store(), state.0.join(Sqlite::FILE_NAME));
+    directory.path().join("store.sqlite")
 }
 
 #[tokio::test]
@@ -36,7 +31,7 @@ async fn what_was_answered_is_there_for_the_next_process() {
     take(&store, 2, &[demand("s", 0, 2)], 0).await;
     // Not closed, not told: as after SIGKILL.
     std::mem::forget(store);
-    let again = Sqlite::open(directory.path()).unwrap();
+    let again = Sqlite::open(&file(&directory)).unwrap();
     let answer = take(&again, 3, &[demand("s", 0, 2)], 1).await;
     assert_eq!(answer, Reserved::Exhausted { which: 0, used: vec![2], limit: 2 });
     // The dead one's reservation expires, its confirmed place does not.
@@ -46,7 +41,7 @@ async fn what_was_answered_is_there_for_the_next_process() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_connections_never_both_take_the_last_place() {
     let (first, directory) = fresh();
-    let second = Sqlite::open(directory.path()).unwrap();
+    let second = Sqlite::open(&file(&directory)).unwrap();
     for round in 0..50u32 {
         let day = i64::from(round);
         let demands = [demand("s", day, 3)];
@@ -75,7 +70,7 @@ async fn process_that_takes_places() {
     let name: u32 = std::env::var("STORE_PROCESS").unwrap().parse().unwrap();
     // Patient: on a busy machine the other process may hold the lock for long.
     let options = Options { busy_timeout: Duration::from_mins(1), ..Options::default() };
-    let store = Sqlite::open_with(path.into(), &options).unwrap();
+    let store = Sqlite::open_with(Path::new(&path), &options).unwrap();
     let mut granted = 0;
     for n in 0..TRIES {
         let answer = take(&store, name * TRIES + n, &[demand("s", 0, PLACES)], 0).await;
@@ -118,7 +113,7 @@ fn two_processes_never_both_take_the_last_place() {
 async fn a_stop_added_by_another_process_holds_for_the_next_message() {
     let (daemon, directory) = fresh();
     assert!(daemon.in_force(vec![StopSubject::Everything], at(0)).await.unwrap().is_empty());
-    let command = Sqlite::open_with(file(&directory), &Options { create: false, ..Options::default() }).unwrap();
+    let command = Sqlite::open_with(&file(&directory), &Options { create: false, ..Options::default() }).unwrap();
     let stop = NewStop::new(StopSubject::Everything, "flood", "call 7", (None, None), "root").unwrap();
     let added = command.add(stop, at(0)).await.unwrap();
     assert_eq!(daemon.in_force(vec![StopSubject::Everything], at(0)).await.unwrap(), [added]);
@@ -128,7 +123,7 @@ async fn a_stop_added_by_another_process_holds_for_the_next_message() {
 async fn a_full_disk_is_said_and_takes_nothing_back() {
     let directory = TempDir::new().unwrap();
     let options = Options { pages_max: Some(20), ..Options::default() };
-    let store = Sqlite::open_with(file(&directory), &options).unwrap();
+    let store = Sqlite::open_with(&file(&directory), &options).unwrap();
     let long = "x".repeat(2000);
     let mut taken = 0u32;
     let error = loop {
@@ -154,7 +149,7 @@ async fn a_read_only_store_is_read_and_says_that_it_cannot_be_written() {
     let (store, directory) = fresh();
     take(&store, 1, &[demand("s", 0, 1)], 0).await;
     let options = Options { create: false, read_only: true, ..Options::default() };
-    let reader = Sqlite::open_with(file(&directory), &options).unwrap();
+    let reader = Sqlite::open_with(&file(&directory), &options).unwrap();
     assert_eq!(reader.usage("c", at(0)).await.unwrap().len(), 1);
     let error = reader.reserve(id(2), vec![demand("s", 0, 9)], at(0), at(1)).await.unwrap_err();
     assert_eq!(error, StoreError::ReadOnly);
@@ -164,7 +159,7 @@ async fn a_read_only_store_is_read_and_says_that_it_cannot_be_written() {
 async fn a_locked_store_is_said_after_the_timeout_and_works_again_afterwards() {
     let (_first, directory) = fresh();
     let options = Options { busy_timeout: Duration::from_millis(50), ..Options::default() };
-    let store = Sqlite::open_with(file(&directory), &options).unwrap();
+    let store = Sqlite::open_with(&file(&directory), &options).unwrap();
     let other = Connection::open(file(&directory)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = store.reserve(id(1), vec![demand("s", 0, 1)], at(0), at(1)).await.unwrap_err();
@@ -192,7 +187,7 @@ fn files_that_are_not_ours_are_refused_for_the_right_reason_and_left_alone() {
         (
             "a newer version's",
             &|| {
-                Sqlite::open_with(path.clone(), &Options::default()).unwrap();
+                Sqlite::open(&path).unwrap();
                 Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
             },
             |e| *e == StoreError::TooNew { found: 7, known: 1 },
@@ -202,12 +197,12 @@ fn files_that_are_not_ours_are_refused_for_the_right_reason_and_left_alone() {
         let _ = std::fs::remove_file(&path);
         make();
         let before = std::fs::read(&path).unwrap();
-        let error = Sqlite::open_with(path.clone(), &Options::default()).unwrap_err();
+        let error = Sqlite::open(&path).unwrap_err();
         assert!(expected(&error), "{name}: {error:?}");
         assert_eq!(std::fs::read(&path).unwrap(), before, "{name}");
     }
     let missing = Options { create: false, ..Options::default() };
-    let error = Sqlite::open_with(directory.path().join("missing"), &missing).unwrap_err();
+    let error = Sqlite::open_with(&directory.path().join("missing"), &missing).unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
 }
 
@@ -231,7 +226,7 @@ async fn damage_inside_the_file_is_said() {
     assert!(bytes.len() > 3 * 4096);
     bytes[2 * 4096..].fill(0xA5);
     std::fs::write(&path, bytes).unwrap();
-    let store = Sqlite::open(directory.path()).unwrap();
+    let store = Sqlite::open(&file(&directory)).unwrap();
     let error = store.usage("c", at(0)).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
 }
