@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::InForce;
 use crate::charter::decision::{Addressed, Case, State};
@@ -16,6 +16,9 @@ use crate::message::envelope::{Envelope, Recipient};
 use crate::wording::Language;
 use crate::wording::replies::{self, Reply};
 
+/// A message that takes longer from DATA to its end is judged by the time of its end: half of what a verifier of the log lets pass.
+const ARRIVING_MAX: SignedDuration = SignedDuration::from_mins(30);
+
 /// A message that some rule concerns, with the configuration it is judged under from beginning to end.
 #[derive(Clone)]
 pub struct Matter {
@@ -23,7 +26,7 @@ pub struct Matter {
     pub(super) places: Vec<Place>,
     /// The reference of the decision, known to sender and auditor alike.
     pub(super) reference: String,
-    /// When the message reached DATA.
+    /// The time it is judged by: that of DATA, or of its end where that is much later.
     pub(super) now: Timestamp,
     /// A recipient has more readings than anybody would follow: nobody can say where it would go.
     pub(super) unreadable_recipient: bool,
@@ -54,6 +57,14 @@ impl Place {
 }
 
 impl Matter {
+    /// The message is there to its end. One that took long is judged by this time: its record would be hours behind those of
+    /// others, as if the clock had been set back.
+    pub(super) fn has_arrived(&mut self, now: Timestamp) {
+        if now.duration_since(self.now) > ARRIVING_MAX {
+            self.now = now;
+        }
+    }
+
     /// Finds the rules that concern this envelope; `None` when there are none.
     pub(super) fn find(
         in_force: &Arc<InForce>,

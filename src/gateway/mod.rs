@@ -287,12 +287,13 @@ impl Gateway {
     /// passes answers "try again later".
     pub async fn judge(
         self: &Arc<Self>,
-        matter: Matter,
+        mut matter: Matter,
         envelope: Envelope,
         raw: Vec<u8>,
         permit: Option<Permit>,
         role: Role,
     ) -> Ruled {
+        matter.has_arrived(self.now());
         let deadline = matter.limits().callback_deadline;
         let (gateway, for_faults) = (Arc::clone(self), (matter.clone(), envelope.clone()));
         let started = std::time::Instant::now();

@@ -58,6 +58,8 @@ struct World {
     gateway: Arc<Gateway>,
     store: Arc<Sqlite>,
     clock: Arc<Mutex<Timestamp>>,
+    /// How long a message takes from DATA to its end.
+    arriving_seconds: i64,
     directory: TempDir,
 }
 
@@ -79,7 +81,7 @@ impl World {
         std::fs::write(directory.path().join("c.toml"), CHARTER.replace("RULES", rules)).unwrap();
         let clock = Arc::new(Mutex::new("2026-03-12T10:00:00Z".parse::<Timestamp>().unwrap()));
         let (gateway, store) = open(directory.path(), &clock);
-        Self { gateway: Arc::new(gateway), store, clock, directory }
+        Self { gateway: Arc::new(gateway), store, clock, arriving_seconds: 0, directory }
     }
 
     fn pass(&self, seconds: i64) {
@@ -107,6 +109,7 @@ impl World {
         if let Some(reply) = self.gateway.judge_envelope(&matter, &envelope).await {
             return Told::Refused(format!("{reply:?}"));
         }
+        self.pass(self.arriving_seconds);
         let ruled = self.gateway.judge(matter, envelope, raw.into_bytes(), None, milter::Role::Full).await;
         let told = match ruled.outcome {
             Outcome::Refuse(reply) => Told::Refused(format!("{reply:?}")),
@@ -269,6 +272,24 @@ async fn a_flood_of_all_senders_stops_the_list() {
     refused_for(&world.send("a@ville.example", all).await, "451", "interrupted");
     refused_for(&world.send("b@ville.example", all).await, "451", "interrupted");
     assert_eq!(world.send("a@ville.example", "autres@lists.example").await, Told::Taken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_arrives_for_hours_is_judged_when_it_is_there() {
+    let mut world = World::new("");
+    world.arriving_seconds = 600;
+    assert_eq!(world.send("a@ville.example", "tous@lists.example").await, Told::Taken);
+    world.arriving_seconds = 7200;
+    assert_eq!(world.send("a@ville.example", "tous@lists.example").await, Told::Taken);
+    assert_eq!(world.send("a@ville.example", "autres@lists.example").await, Told::Taken);
+    world.arriving_seconds = 0;
+    assert_eq!(world.send("a@ville.example", "tous@lists.example").await, Told::Taken);
+    // By the end of DATA where that is near, else by the end of the message, in order: nobody set the clock back.
+    let log = world.log();
+    for at in ["2026-03-12T10:00:00", "2026-03-12T12:10:00", "2026-03-12T14:10:00"] {
+        assert!(log.contains(&format!("\"{at}")), "{at}: {log}");
+    }
+    assert!(!log.contains("\"clock\"") && !log.contains("2026-03-12T10:10:00"), "{log}");
 }
 
 const LETTER: &str = "Je tiens à dénoncer publiquement la manière dont le chef du service des sports traite ses agents \
