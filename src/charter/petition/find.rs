@@ -93,7 +93,9 @@ impl Sentences {
                 of_signal.push(one.sentence);
             }
         }
-        sentences.iter_mut().for_each(|of_signal| of_signal.sort_unstable());
+        for of_signal in &mut sentences {
+            of_signal.sort_unstable();
+        }
         Self(sentences)
     }
 

@@ -65,13 +65,13 @@ fn what_stands_far_apart_is_not_added_up() {
 fn an_excuse_in_one_affair_excuses_no_request_in_another() {
     let excuse = "La pétition de 2024 a été remise au préfet, avec 4 000 signatures ; la charte interdit d'en faire circuler.\n\n";
     let text = format!("{excuse}{}{CALL}", another_affair(12));
-    assert_eq!(plain(&text).petition.value, plain(CALL).petition.value);
+    assert!((plain(&text).petition.value - plain(CALL).petition.value).abs() < 0.001);
     assert!(plain(&format!("{}{excuse}", another_affair(12))).petition.value < 1.0);
 }
 
 #[test]
 fn a_row_of_links_uses_nothing_up_before_the_request() {
-    let links: String = (0..200).map(|n| format!("Compte rendu : https://section.example/{n}\n\n")).collect();
+    let links = "Compte rendu : https://section.example/a\n\n".repeat(200);
     assert!(plain(&format!("{links}{CALL}")).petition.reached);
 }
 
