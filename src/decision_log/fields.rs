@@ -99,7 +99,12 @@ pub const FIELDS: &[Field] = &[
     ),
     must("decision", "recipients", Holds::SmallInteger, "Number of recipients of the message."),
     may("decision", "message_id", Holds::Structure("commitment"), "The Message-ID, sealed."),
-    may("decision", "rule_pack", Holds::Text, "Digest of the rule pack in force, lower-case hex."),
+    may(
+        "decision",
+        "rule_pack",
+        Holds::Text,
+        "Rule pack in force: its id, its version, and the SHA-256 digest of its file in lower-case hex.",
+    ),
     must("decision", "config", Holds::Text, "Digest of the configuration in force, lower-case hex."),
     must("judgement", "charter", Holds::Text, "The charter's id."),
     may("judgement", "list", Holds::Text, "The protected list's main address; absent for the charter's general rules."),

@@ -62,7 +62,7 @@ impl Writing<'_> {
             message_bytes: self.deliberation.map(|deliberation| deliberation.size_bytes),
             recipients: u32::try_from(self.envelope.recipients.len()).unwrap_or(u32::MAX),
             message_id: self.sealed_message_id(pseudonyms)?,
-            rule_pack: Some(self.matter.in_force.config.petition.digest().to_owned()),
+            rule_pack: Some(self.matter.in_force.config.petition.designation()),
             config: self.matter.in_force.digest.clone(),
         })
     }

@@ -15,7 +15,9 @@ use charter_milter::milter;
 use charter_milter::proof::dkim;
 use charter_milter::store::sqlite::Sqlite;
 use charter_milter::store::{Lift, NewStop, Stop, StopSubject, Stops as _};
+use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -284,12 +286,23 @@ async fn a_message_that_arrives_for_hours_is_judged_when_it_is_there() {
     assert_eq!(world.send("a@ville.example", "autres@lists.example").await, Told::Taken);
     world.arriving_seconds = 0;
     assert_eq!(world.send("a@ville.example", "tous@lists.example").await, Told::Taken);
-    // By the end of DATA where that is near, else by the end of the message, in order: nobody set the clock back.
+    // By DATA where that is near, else by the end of the message, in order: nobody set the clock back.
     let log = world.log();
     for at in ["2026-03-12T10:00:00", "2026-03-12T12:10:00", "2026-03-12T14:10:00"] {
         assert!(log.contains(&format!("\"{at}")), "{at}: {log}");
     }
     assert!(!log.contains("\"clock\"") && !log.contains("2026-03-12T10:10:00"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_of_a_decision_names_the_rule_pack_its_version_and_its_digest() {
+    let world = World::new(r#"petition = { action = "reject", clause = "cnrs:III.i" }"#);
+    assert_eq!(world.send("a@ville.example", "tous@lists.example").await, Told::Taken);
+    let file = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/conf/petition/default.toml")).unwrap();
+    let version = String::from_utf8_lossy(&file).lines().find_map(|line| line.strip_prefix("version = ")?.parse().ok());
+    let (version, digest): (u32, _) = (version.unwrap(), HEXLOWER.encode(&Sha256::digest(&file)));
+    let log = world.log();
+    assert!(log.contains(&format!("\"rule_pack\":\"default {version} {digest}\"")), "{log}");
 }
 
 const LETTER: &str = "Je tiens à dénoncer publiquement la manière dont le chef du service des sports traite ses agents \

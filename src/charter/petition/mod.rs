@@ -61,10 +61,6 @@ impl<'a> Settings<'a> {
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// The id and version of the pack, such as `default 1`.
-    pub pack: String,
-    /// SHA-256 of the pack's file, lower-case hex.
-    pub pack_digest: String,
     /// How much the message is an e-petition.
     pub petition: Score,
     /// How much the message is a chain letter.
@@ -126,13 +122,7 @@ pub fn analyse(pack: &Pack, reading: &Reading, settings: &Settings<'_>) -> Repor
     let (of_chain_letter, chain_letter) = weigh(SignalRule::ChainLetter);
     signals.extend(of_chain_letter);
     signals.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.id.cmp(&b.id)));
-    Report {
-        pack: format!("{} {}", pack.id(), pack.version()),
-        pack_digest: pack.digest().to_owned(),
-        petition,
-        chain_letter,
-        signals,
-    }
+    Report { petition, chain_letter, signals }
 }
 
 #[cfg(test)]

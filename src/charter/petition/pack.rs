@@ -238,6 +238,12 @@ impl Pack {
         &self.inner.digest
     }
 
+    /// How records name it: id, version and digest, such as `default 1 9f86d0…`.
+    #[must_use]
+    pub fn designation(&self) -> String {
+        format!("{} {} {}", self.id(), self.version(), self.digest())
+    }
+
     /// The threshold its weights are made for.
     #[must_use]
     pub fn threshold(&self) -> f64 {

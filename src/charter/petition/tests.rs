@@ -98,8 +98,6 @@ fn the_evidence_points_into_the_text() {
     let hit = report.signals.iter().find(|hit| hit.id == "call-to-sign").unwrap();
     let evidence: String = CALL.chars().skip(hit.start as usize).take((hit.end - hit.start) as usize).collect();
     assert_eq!((hit.part, evidence.as_str()), (PartId(1), "Signez la pétition"));
-    assert_eq!(report.pack, format!("default {}", pack().version()));
-    assert_eq!(report.pack_digest.len(), 64);
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub struct DecisionRecord {
     /// The Message-ID, sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<Commitment>,
-    /// Digest of the rule pack in force, lower-case hex.
+    /// The rule pack in force: id, version, and the digest of its file in lower-case hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule_pack: Option<String>,
     /// Digest of the configuration in force, lower-case hex.
