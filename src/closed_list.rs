@@ -1,9 +1,10 @@
 //! Closed lists: reason codes, names of edits, kinds of records… Each is an enum whose values have a stable name, as files and
 //! records write it, and a sentence for people, both in the one place where the list is.
 
-/// Declares a closed list: the doc comment of a value is its help text.
+/// Declares a closed list: the doc comment of a value is its help text. `Name default Value` has a value that holds when nothing is
+/// said.
 macro_rules! closed_list {
-    ($(#[$outer:meta])* $name:ident { $($(#[doc = $help:literal])+ $variant:ident = $text:literal,)+ }) => {
+    ($(#[$outer:meta])* $name:ident $(default $default:ident)? { $($(#[doc = $help:literal])+ $variant:ident = $text:literal,)+ }) => {
         $(#[$outer])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name { $($(#[doc = $help])+ $variant,)+ }
@@ -24,6 +25,12 @@ macro_rules! closed_list {
                 match self { $(Self::$variant => concat!($($help),+).trim_ascii()),+ }
             }
         }
+
+        $(impl Default for $name {
+            fn default() -> Self {
+                Self::$default
+            }
+        })?
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -26,6 +26,7 @@ use ipnet::IpNet;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
+use crate::closed_list::closed_list;
 use crate::message::address::Address;
 use crate::wording::Language;
 pub use measures::{Keeper, Measure};
@@ -92,24 +93,24 @@ pub struct ClauseEntry {
     pub by: Vec<Keeper>,
 }
 
-/// Whether a rule acts or only records what it would have done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub enum Mode {
-    /// Decide and act.
-    #[default]
-    Enforce,
-    /// Decide and record, touch nothing.
-    Monitor,
+closed_list! {
+    /// Whether a rule acts or only records what it would have done.
+    Mode default Enforce {
+        /// Decide and act.
+        Enforce = "enforce",
+        /// Decide and record, touch nothing.
+        Monitor = "monitor",
+    }
 }
 
-/// How far the content of a message may be looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub enum Inspection {
-    /// All rules.
-    #[default]
-    Content,
-    /// Size, MIME shape, header fields, sender, period, quota; the body text is never looked at (pm:5.a).
-    Structure,
+closed_list! {
+    /// How far the content of a message may be looked at.
+    Inspection default Content {
+        /// All rules.
+        Content = "content",
+        /// Size, MIME shape, header fields, sender, period, quota; the body text is never looked at (pm:5.a).
+        Structure = "structure",
+    }
 }
 
 /// Local days, both included. `opens <= closes`.

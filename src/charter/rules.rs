@@ -221,26 +221,26 @@ pub struct QuotaRule {
     pub over: QuotaReach,
 }
 
-/// For whom a quota counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub enum QuotaSubject {
-    /// The candidate or organisation.
-    #[default]
-    Sender,
-    /// Each of its mailboxes (Interior 2017: 8 messages a month from one functional mailbox).
-    Mailbox,
-    /// Each login.
-    Login,
+closed_list! {
+    /// For whom a quota counts.
+    QuotaSubject default Sender {
+        /// The candidate or organisation.
+        Sender = "sender",
+        /// Each of its mailboxes (Interior 2017: 8 messages a month from one functional mailbox).
+        Mailbox = "mailbox",
+        /// Each login.
+        Login = "login",
+    }
 }
 
-/// Over what a quota counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub enum QuotaReach {
-    /// Each list by itself.
-    #[default]
-    List,
-    /// All lists of the charter together (Education 2016: 5 messages a month over all lists).
-    AllLists,
+closed_list! {
+    /// Over what a quota counts.
+    QuotaReach default List {
+        /// Each list by itself.
+        List = "list",
+        /// All lists of the charter together (Education 2016: 5 messages a month over all lists).
+        AllLists = "all-lists",
+    }
 }
 
 /// Settings of `flood` (pm:6): more messages than any honest use sends, in so short a time, open the breaker. The sender

@@ -148,22 +148,22 @@ impl Verdict {
     }
 }
 
-/// What a rule does when it hits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Effect {
-    /// Nothing but the record.
-    None,
-    /// The message is edited.
-    Edit,
-    /// The message is marked by a header field.
-    Tag,
-    /// The message waits.
-    Hold,
-    /// The client shall try again.
-    Tempfail,
-    /// The message is refused.
-    Reject,
+closed_list! {
+    /// What a rule does when it hits.
+    Effect {
+        /// Nothing but the record.
+        None = "none",
+        /// The message is edited.
+        Edit = "edit",
+        /// The message is marked by a header field.
+        Tag = "tag",
+        /// The message waits.
+        Hold = "hold",
+        /// The client shall try again.
+        Tempfail = "tempfail",
+        /// The message is refused.
+        Reject = "reject",
+    }
 }
 
 impl Effect {

@@ -1,5 +1,5 @@
-//! The values of configuration files that are one of a few words. The words of the charter's own lists are here, so that
-//! [`crate::charter`] need not know how a file is written; those that only a file has are declared beside it.
+//! The values of configuration files that are one of a few words. Lists whose names stand in records too have them where they
+//! are declared; the words that only a file has are here, and beside the file's own lists.
 
 use toml::de::DeValue;
 
@@ -29,16 +29,12 @@ macro_rules! choices {
 pub(crate) use choices;
 
 choices! {
-    Mode { Enforce = "enforce", Monitor = "monitor", }
-    Inspection { Content = "content", Structure = "structure", }
     Language { French = "fr", English = "en", }
     ReleaseOrder { Draw = "draw", Arrival = "arrival", }
     MailboxState { Suspended = "suspended", Deactivated = "deactivated", }
     RefuseOrTag { Reject = "reject", Tag = "tag", }
     Direction { Any = "any", Internal = "internal", Outgoing = "outgoing", }
-    QuotaSubject { Sender = "sender", Mailbox = "mailbox", Login = "login", }
     FloodSubject { Sender = "sender", List = "list", }
-    QuotaReach { List = "list", AllLists = "all-lists", }
     ReceiptsRule { Remove = "remove", Reject = "reject", Pass = "pass", }
     AttachmentAction {
         Strip = "strip",
@@ -60,6 +56,22 @@ choices! {
         Period = "period",
     }
 }
+
+/// Lists that have names of their own.
+macro_rules! named {
+    ($($ty:ident)+) => {
+        $(impl Leaf for $ty {
+            fn shape() -> String {
+                shape(&$ty::ALL.iter().map(|value| value.as_str()).collect::<Vec<_>>())
+            }
+            fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
+                choose(value, &$ty::ALL.iter().map(|value| (value.as_str(), *value)).collect::<Vec<_>>())
+            }
+        })+
+    };
+}
+
+named! { Mode Inspection QuotaSubject QuotaReach }
 
 impl Leaf for Keeper {
     fn shape() -> String {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::words::{self, RuleWords};
 use crate::charter::calendar::{self, Days, Position};
-use crate::charter::{Charter, Clause, Inspection, List, MailboxState, Mode, Sender};
+use crate::charter::{Charter, Clause, List, MailboxState, Mode, Sender};
 use crate::config::Config;
 
 /// A configuration.
@@ -164,10 +164,7 @@ fn charter(charter: &Charter, now: Timestamp) -> CharterSummary {
         monitored: charter.mode == Mode::Monitor,
         period: charter.period.as_ref().map(|rule| told(words::period(rule.period), &rule.clause)),
         night_window: charter.night_window.as_ref().map(|window| told(words::window(window), &window.clause)),
-        inspection: match charter.inspection {
-            Inspection::Content => "content",
-            Inspection::Structure => "structure",
-        },
+        inspection: charter.inspection.as_str(),
         lists: charter.lists.iter().map(|list| self::list(charter, list, now)).collect(),
         general: charter.general.iter().flat_map(|general| words::rules(&general.rules, None)).collect(),
         exemptions: exemptions(charter),

@@ -80,7 +80,7 @@ fn verdict_line(explained: &Explained) -> String {
 
 fn finding_line(finding: &Finding) -> String {
     let (outcome, detail) = match &finding.outcome {
-        Outcome::Hit { reason, effect } => ("hit", format!("{reason} → {}", effect_name(*effect))),
+        Outcome::Hit { reason, effect } => ("hit", format!("{reason} → {effect}")),
         Outcome::Miss => ("miss", String::new()),
         Outcome::Exempt => ("exempt", String::new()),
         Outcome::NotRun(why) => ("not run", why.to_string()),
@@ -93,10 +93,6 @@ fn finding_line(finding: &Finding) -> String {
         evidence_words(&finding.evidence)
     );
     line.trim_end().to_owned()
-}
-
-fn effect_name(effect: crate::charter::verdict::Effect) -> String {
-    serde_json::to_value(effect).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn evidence_words(evidence: &Evidence) -> String {
@@ -158,7 +154,7 @@ fn as_json(args: &Args, name: Option<&str>, explained: Option<&Explained>, now: 
 
 fn finding_json(finding: &Finding) -> Value {
     let (outcome, reason, effect) = match &finding.outcome {
-        Outcome::Hit { reason, effect } => ("hit", Some(reason.as_str()), Some(effect_name(*effect))),
+        Outcome::Hit { reason, effect } => ("hit", Some(reason.as_str()), Some(effect.as_str())),
         Outcome::Miss => ("miss", None, None),
         Outcome::Exempt => ("exempt", None, None),
         Outcome::NotRun(why) => ("not-run", Some(why.as_str()), None),
@@ -166,7 +162,7 @@ fn finding_json(finding: &Finding) -> Value {
     json!({
         "rule": finding.rule.as_str(),
         "clause": finding.clause.as_ref().map(|clause| clause.0.as_str()),
-        "mode": if finding.mode == Mode::Monitor { "monitor" } else { "enforce" },
+        "mode": finding.mode,
         "outcome": outcome,
         "reason": reason,
         "effect": effect,
