@@ -4,7 +4,7 @@
 use toml::de::DeValue;
 
 use super::codes::Code;
-use super::reader::{Leaf, LeafError, enumerate, nearest, string};
+use super::reader::{Leaf, LeafError, did_you_mean, enumerate, string};
 use crate::charter::rules::{
     AttachmentAction, Direction, FloodSubject, QuotaReach, QuotaSubject, ReceiptsRule, RefuseOrTag, Span,
 };
@@ -93,10 +93,7 @@ pub fn choose<T: Copy>(value: &DeValue<'_>, choices: &[(&'static str, T)]) -> Re
         return Ok(*choice);
     }
     let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-    let label = match nearest(word, &names) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "not one of them".to_owned(),
-    };
+    let label = did_you_mean(word, &names, "not one of them");
     Err((Code::UnknownValue, label))
 }
 

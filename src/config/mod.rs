@@ -30,6 +30,7 @@ use crate::message::address::{Address, TooManyRoutes, candidates};
 use charter::{Defaults, Placed};
 use codes::Code;
 use daemon::{Daemon, RawMain};
+use files::Content;
 use reader::Reader;
 use report::{FileId, Place, Problem, Report};
 
@@ -180,8 +181,8 @@ struct Loader {
 
 impl Loader {
     fn main(&mut self, path: &Path) -> Option<(Daemon, Pack)> {
-        let (file, text) = self.open(path, None)?;
-        let raw: RawMain = Reader::new(&mut self.report, file).document(&text)?;
+        let (file, content) = self.open(path, None)?;
+        let raw: RawMain = Reader::new(&mut self.report, file).document(&content.text)?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let daemon = daemon::build(&raw, &mut Reader::new(&mut self.report, file));
         let pack = self.pack(file, directory, raw.petition.as_ref().and_then(|petition| petition.pack.as_ref()));
@@ -223,8 +224,8 @@ impl Loader {
             None => (file, EMBEDDED.get_or_init(Pack::embedded).clone()),
             Some(named) => {
                 let path = directory.join(named.get_ref());
-                let (file, text) = self.open(&path, Some(Place { file, span: Some(named.span()) }))?;
-                (file, Pack::parse(&path.display().to_string(), &text))
+                let (file, content) = self.open(&path, Some(Place { file, span: Some(named.span()) }))?;
+                (file, Pack::parse(&path.display().to_string(), &content.text))
             }
         };
         let reader = &mut Reader::new(&mut self.report, file);
@@ -237,18 +238,17 @@ impl Loader {
     }
 
     fn charter(&mut self, path: &Path, named_at: Option<Place>, defaults: &Defaults) {
-        let Some((file, text)) = self.open(path, named_at) else { return };
-        let digest = self.files.last().map(|f| f.sha256.clone()).unwrap_or_default();
-        let placed = charter::read(&text, digest, defaults, &mut Reader::new(&mut self.report, file));
+        let Some((file, Content { text, sha256 })) = self.open(path, named_at) else { return };
+        let placed = charter::read(&text, sha256, defaults, &mut Reader::new(&mut self.report, file));
         self.charters.extend(placed.map(|placed| (file, placed)));
     }
 
     /// Opens a file; a file that cannot be read is a problem of the place that names it.
-    fn open(&mut self, path: &Path, named_at: Option<Place>) -> Option<(FileId, String)> {
+    fn open(&mut self, path: &Path, named_at: Option<Place>) -> Option<(FileId, Content)> {
         match files::read(path) {
-            Ok(read) => {
-                self.files.push(FileInForce { path: path.to_owned(), sha256: read.sha256 });
-                Some((self.report.add_file(path.to_owned(), read.text.clone()), read.text))
+            Ok(content) => {
+                self.files.push(FileInForce { path: path.to_owned(), sha256: content.sha256.clone() });
+                Some((self.report.add_file(path.to_owned(), content.text.clone()), content))
             }
             Err((code, label)) => {
                 let place = named_at.unwrap_or_else(|| Place {

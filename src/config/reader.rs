@@ -301,10 +301,7 @@ pub fn report_unknown_keys(table: &DeTable<'_>, known: &[&'static str], inside: 
         if known.contains(&key.get_ref().as_ref()) {
             continue;
         }
-        let label = match nearest(key.get_ref(), known) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "not known here".to_owned(),
-        };
+        let label = did_you_mean(key.get_ref(), known, "not known here");
         let message = format!("unknown key `{}` in {inside}", key.get_ref());
         let mut problem = Problem {
             code: Code::UnknownKey,
@@ -319,17 +316,14 @@ pub fn report_unknown_keys(table: &DeTable<'_>, known: &[&'static str], inside: 
     }
 }
 
-/// The known word that a mistyped one was most likely meant to be.
+/// Asks whether the known word nearest to a mistyped one was meant; says something else where none is near.
 #[must_use]
-pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn did_you_mean(word: &str, known: &[&str], otherwise: &str) -> String {
     // Below 0.75 the suggestions are guesses that only distract; found by trying the usual slips.
     const LIKENESS_MIN: f64 = 0.75;
-    known
-        .iter()
-        .map(|k| (strsim::jaro_winkler(word, k), *k))
-        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, k)| k)
+    let likenesses = known.iter().map(|known| (strsim::jaro_winkler(word, known), known));
+    let nearest = likenesses.filter(|(likeness, _)| *likeness >= LIKENESS_MIN).max_by(|a, b| a.0.total_cmp(&b.0));
+    nearest.map_or_else(|| otherwise.to_owned(), |(_, known)| format!("did you mean `{known}`?"))
 }
 
 /// Words as people enumerate them: `a`, `b`, `c`.

@@ -9,7 +9,7 @@ use super::raw::register::{RawDelegate, RawProof, RawSender};
 use super::rules::size_limit;
 use crate::charter::{Delegate, Mailbox, Proof, Sender};
 use crate::config::codes::Code;
-use crate::config::reader::nearest;
+use crate::config::reader::did_you_mean;
 use crate::message::address::Address;
 
 impl Builder<'_, '_> {
@@ -83,10 +83,7 @@ impl Builder<'_, '_> {
             let message = format!("{who} is bound to {}, which is no list of this charter", wanted.get_ref());
             let known: Vec<_> = lists.iter().filter_map(|l| Some(l.address.as_ref()?.get_ref().to_string())).collect();
             let known: Vec<_> = known.iter().map(String::as_str).collect();
-            let label = match nearest(&wanted.get_ref().to_string(), &known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "no such list".to_owned(),
-            };
+            let label = did_you_mean(&wanted.get_ref().to_string(), &known, "no such list");
             self.reader.problem(Code::SenderUnknownList, wanted.span(), message, label);
         }
         bound

@@ -14,7 +14,7 @@ use crate::charter::rules::{
 };
 use crate::charter::{Clause, Mode};
 use crate::config::codes::Code;
-use crate::config::reader::{OneOrMany, Reader, Switch, enumerate, nearest};
+use crate::config::reader::{OneOrMany, Reader, Switch, did_you_mean, enumerate};
 use crate::message::address::Address;
 use crate::message::attachments::Class;
 
@@ -120,10 +120,7 @@ impl RuleBuilder<'_, '_> {
         if !self.clauses.is_empty() && !self.clauses.contains(clause.get_ref()) {
             let message = format!("the charter has no clause `{}`", clause.get_ref().0);
             let known: Vec<_> = self.clauses.iter().map(|c| c.0.as_str()).collect();
-            let label = match nearest(&clause.get_ref().0, &known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "not in the `[[clause]]` table".to_owned(),
-            };
+            let label = did_you_mean(&clause.get_ref().0, &known, "not in the `[[clause]]` table");
             self.reader.problem(Code::UnknownClause, clause.span(), message, label);
         }
         Some(clause.get_ref().clone())
@@ -292,10 +289,7 @@ impl Lower for RawAttachments {
         let classes: Vec<_> = self.classes.iter().flat_map(|free| &free.0).collect();
         let known: Vec<_> = Class::ALL.iter().map(|class| class.as_str()).collect();
         for (name, _) in classes.iter().filter(|(name, _)| !known.contains(&name.get_ref().as_str())) {
-            let label = match nearest(name.get_ref(), &known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known: {}", enumerate(&known)),
-            };
+            let label = did_you_mean(name.get_ref(), &known, &format!("known: {}", enumerate(&known)));
             let message = format!("no class of attachments is called `{}`", name.get_ref());
             builder.reader.problem(Code::UnknownClass, name.span(), message, label);
         }
