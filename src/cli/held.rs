@@ -172,11 +172,8 @@ fn waiting(office: &mut Office, id: &QueueId) -> Result<Entry, HeldError> {
     if !entry.state.is_waiting() {
         return Err(HeldError::NotWaiting(id.clone(), entry.state));
     }
-    let is_it = |queued: &Queued| {
-        let same = entry.sighting.is_none_or(|sighting| sighting == queued.sighting);
-        queued.queue_id == *id && queued.place == QueuePlace::OnHold && same
-    };
     let listed = office.mta.list()?;
+    let is_it = |queued: &Queued| queued.place == QueuePlace::OnHold && queued.is(&entry, Office::same_clock());
     if listed.iter().any(is_it) { Ok(entry) } else { Err(HeldError::NotOnHold(id.clone())) }
 }
 

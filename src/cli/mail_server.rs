@@ -78,12 +78,18 @@ impl Office {
         Ok(Self { config, ledger, mta, log, store, runtime, post, host, from })
     }
 
+    /// Whether the mail server reads the same clock; always so, except where a test sets ours.
+    pub fn same_clock() -> bool {
+        !super::clock::is_set()
+    }
+
     /// Works with the release machinery, by this clock.
     pub fn with_release<T>(
         &mut self,
         clock: &dyn Fn() -> Timestamp,
         work: impl FnOnce(&mut Release<'_, Box<dyn Mta>, DecisionLog, InForce<'_>, Submission>) -> Result<T, ReleaseError>,
     ) -> Result<T, Trouble> {
+        let same_clock = Self::same_clock();
         let (store, runtime) = (&self.store, &self.runtime);
         let stops = || runtime.block_on(store.history());
         let mut regime = InForce::new(&self.config, &stops);
@@ -94,7 +100,7 @@ impl Office {
             regime: &mut regime,
             post: &mut self.post,
             clock,
-            same_clock: !super::clock::is_set(),
+            same_clock,
             wait: &|time: Duration| std::thread::sleep(time),
             host: &self.host,
             from: self.from.as_deref(),

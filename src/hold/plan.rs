@@ -31,6 +31,20 @@ pub struct Queued {
     pub sighting: Sighting,
 }
 
+impl Queued {
+    /// Whether it is the message of this entry: see the module's text. `same_clock`: the mail server reads the clock by which the
+    /// entry was made.
+    #[must_use]
+    pub fn is(&self, entry: &Entry, same_clock: bool) -> bool {
+        let same = match entry.sighting {
+            Some(sighting) => sighting == self.sighting,
+            // Queue listings show whole seconds, rounded down.
+            None => !same_clock || self.sighting.arrival <= entry.held.entered,
+        };
+        same && self.queue_id == entry.held.queue_id
+    }
+}
+
 /// Where in the queue a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum QueuePlace {
@@ -354,7 +368,7 @@ impl<'a> Matches<'a> {
             *matches.ids.entry(&queued.queue_id).or_default() += 1;
             let entries = cases_of.get(&queued.queue_id).into_iter().flatten();
             // Where an id was used again, the newest entry that fits is the message's own.
-            match entries.rev().find(|(_, case)| is_same(&case.entry, queued, situation.same_clock)) {
+            match entries.rev().find(|(_, case)| queued.is(&case.entry, situation.same_clock)) {
                 // A listing is not made at one instant: a message that moves meanwhile can show twice. The later line is newer.
                 Some((index, _)) => {
                     matches.by_case.insert(*index, queued);
@@ -368,14 +382,6 @@ impl<'a> Matches<'a> {
     /// Whether the entry's id is in the queue at all.
     fn has_other(&self, entry: &Entry) -> bool {
         self.ids.contains_key(&entry.held.queue_id)
-    }
-}
-
-fn is_same(entry: &Entry, queued: &Queued, same_clock: bool) -> bool {
-    match entry.sighting {
-        Some(sighting) => sighting == queued.sighting,
-        // Queue listings show whole seconds, rounded down.
-        None => !same_clock || queued.sighting.arrival <= entry.held.entered,
     }
 }
 

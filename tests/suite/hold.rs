@@ -9,7 +9,7 @@ use charter_milter::hold::ledger::Ledger;
 use charter_milter::hold::mta::{HelperClient, Mta as _, Outcome, Postfix as PostfixQueue, QueueTools as _, Verb};
 use charter_milter::hold::plan::QueuePlace;
 use charter_milter::hold::{Entry, Held, Route, State};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::home::now;
 use crate::mta::gateway::binary;
@@ -101,7 +101,10 @@ impl Gateway {
 
     /// Enters a message that the mail server holds, as the daemon does.
     fn enter(&self, route: Route, queue_id: &str, sender: &str) {
-        let entered = now();
+        self.enter_at(now(), route, queue_id, sender);
+    }
+
+    fn enter_at(&self, entered: Timestamp, route: Route, queue_id: &str, sender: &str) {
         let held = Held {
             route,
             queue_id: queue_id.parse().unwrap(),
@@ -538,6 +541,13 @@ fn a_message_of_somebody_else_cannot_be_let_go_or_cancelled() {
         let output = gateway.command(&["held", command, &stranger, "--reference", "CE-2026-1"]);
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&output.stderr).contains("is not in the ledger"), "{output:?}");
+    }
+    // A message of ours that never came into the queue had the same id: it cannot have arrived after it was entered.
+    gateway.enter_at(now() - SignedDuration::from_hours(1), Route::Postfix, &stranger, "a");
+    for command in ["release", "cancel"] {
+        let output = gateway.command(&["held", command, &stranger, "--reference", "CE-2026-1"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("is not on hold"), "{output:?}");
     }
     assert_eq!(postfix.held().len(), 1);
 }
