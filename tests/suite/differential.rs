@@ -66,7 +66,11 @@ fn prepare(name: String, raw: &[u8], work: &Work, ambiguous: &mut BTreeMap<Strin
         .collect();
     let is_container = |a: &Attachment| tree.part(a.part).unwrap().media_type.is_multipart();
     // A text with the name of a file goes, though some readers show it as text.
-    let is_text = |a: &Attachment| tree.part(a.part).unwrap().media_type.is_text();
+    let is_text = |a: &Attachment| {
+        let media_type = &tree.part(a.part).unwrap().media_type;
+        // What cannot be read as a type is a file to us and text to RFC 2045 section 5.2.
+        media_type.is_text() || media_type.name == mime::MALFORMED_TYPE
+    };
     let texts_change = found.iter().any(|a| a.place != Place::Part || is_container(a) || is_text(a));
     Some(Stripped { name, found, kept_ids, texts_change })
 }

@@ -4,13 +4,10 @@ use std::collections::BTreeSet;
 
 use super::ambiguity::AmbiguityKind;
 use super::header::{self, Field, Structured};
-use super::{Disposition, MediaType, PartId, TransferEncoding, decode};
+use super::{Disposition, MALFORMED_TYPE, MediaType, PartId, TransferEncoding, decode};
 
 /// RFC 2046 section 5.1.1.
 const BOUNDARY_CHARACTERS_MAX: usize = 70;
-
-/// What a Content-Type that cannot be read stands for; no reader understands it.
-const MALFORMED_TYPE: &str = "application/x-malformed-type";
 
 /// What the header of one part says about its content.
 pub(super) struct Content {
@@ -137,7 +134,9 @@ impl Content {
         // Some programs strip quotes or angle brackets a second time.
         let odd = |b: &u8| !(b.is_ascii_graphic() || *b == b' ') || br#""\<>"#.contains(b);
         // A boundary that is folded, or written with backslashes, does not stand there as it is.
-        let is_disguised = memchr::memmem::find(raw, boundary).is_none();
+        let stands =
+            |at: usize| at.checked_sub(1).and_then(|before| raw.get(before)).is_some_and(|b| b"\"= \t".contains(b));
+        let is_disguised = !memchr::memmem::find_iter(raw, boundary).any(stands);
         if boundary.iter().any(odd) || boundary.trim_ascii().len() != boundary.len() || is_disguised {
             self.ambiguities.insert(AmbiguityKind::OddBoundary);
         }

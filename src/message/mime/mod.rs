@@ -110,13 +110,16 @@ pub struct Multipart {
 /// A media type (RFC 2045 section 5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaType {
-    /// `type/subtype`, lower case. When the field cannot be read, this is `application/octet-stream`.
+    /// `type/subtype`, lower case; [`MALFORMED_TYPE`] when the field cannot be read.
     pub name: String,
     /// Its parameters.
     pub parameters: Vec<header::Parameter>,
     /// The part has a Content-Type field.
     pub is_declared: bool,
 }
+
+/// The name of a type that cannot be read; no reader understands it.
+pub const MALFORMED_TYPE: &str = "application/x-malformed-type";
 
 impl MediaType {
     /// The first plain value of a parameter, else its RFC 2231 value.

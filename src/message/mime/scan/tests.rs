@@ -68,7 +68,7 @@ fn an_empty_first_part_and_empty_bodies_have_sane_ranges() {
 #[test]
 fn every_disagreement_about_boundaries_is_named() {
     let part = "--b\n\nx\n";
-    let cases: [(String, Kind); 16] = [
+    let cases: [(String, Kind); 17] = [
         (format!("{MIXED}{part}"), Kind::MissingEnd),
         (format!("{MIXED}nothing\n"), Kind::NoParts),
         (format!("{MIXED}{part}--b--\n{part}--b--\n"), Kind::PartAfterEnd),
@@ -91,6 +91,7 @@ fn every_disagreement_about_boundaries_is_named() {
         ),
         ("Content-Type: multipart/mixed; boundary=\"a\n b\"\n\n--a b\n\nx\n--a b--\n".to_string(), Kind::OddBoundary),
         ("Content-Type: multipart/mixed; boundary=\"a\\\\b\"\n\n--ab\n\nx\n--ab--\n".to_string(), Kind::OddBoundary),
+        ("Content-Type: multipart/mixed; boundary=\"\\ab\"\n\n--ab\n\nx\n--ab--\n".to_string(), Kind::OddBoundary),
     ];
     for (text, kind) in cases {
         assert!(kinds(&text).contains(&kind), "{kind}: {:?}\n{text}", kinds(&text));
