@@ -210,7 +210,7 @@ impl<'a> Row<'a> {
             sender: &held.sender,
             reference: &held.reference,
             arrived: held.arrival,
-            bytes: entry.sighting.map_or(held.size_bytes, |sighting| sighting.size_bytes),
+            bytes: entry.known().size_bytes,
             not_before: held.release_not_before,
             window_ends: held.window_ends,
             period_ends: held.period_ends,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 
-use super::entry::Entry;
+use super::entry::{Entry, Sighting};
 use super::ledger::FixedSeed;
 use super::plan::{Missing, Overdue};
 use crate::closed_list::closed_list;
@@ -78,7 +78,7 @@ impl Chronicle for DecisionLog {
 
 /// The record of a message seen on hold.
 #[must_use]
-pub fn seen(entry: &Entry, arrived: Timestamp, message_bytes: u64) -> Event {
+pub fn seen(entry: &Entry, sighting: Sighting) -> Event {
     let held = &entry.held;
     Event::SeenInQueue(SeenInQueueRecord {
         queue_id: held.queue_id.to_string(),
@@ -86,8 +86,8 @@ pub fn seen(entry: &Entry, arrived: Timestamp, message_bytes: u64) -> Event {
         list: held.list.clone(),
         sender: Some(held.sender.clone()),
         decision: decision(entry),
-        arrived,
-        message_bytes,
+        arrived: sighting.arrival,
+        message_bytes: sighting.size_bytes,
     })
 }
 
@@ -109,7 +109,7 @@ pub fn release(entry: &Entry, cause: Cause, statistics: bool, window: Option<(Ti
         sender: Some(held.sender.clone()),
         statistics,
         decision: decision(entry),
-        arrived: entry.sighting.map_or(held.arrival, |sighting| sighting.arrival),
+        arrived: entry.known().arrival,
         window_opens: window.map(|(opened, _)| opened),
         rank: window.map(|(_, rank)| rank),
         reason: cause.as_str().to_owned(),

@@ -162,6 +162,14 @@ pub struct Entry {
     pub removal: Option<State>,
 }
 
+impl Entry {
+    /// When the message arrived and how large it is: as the queue showed it, or as it came in while it has not been seen there.
+    #[must_use]
+    pub fn known(&self) -> Sighting {
+        self.sighting.unwrap_or(Sighting { arrival: self.held.arrival, size_bytes: self.held.size_bytes })
+    }
+}
+
 /// What a queue listing says of a message, beside its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sighting {

@@ -298,8 +298,7 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
             let Some(entry) = look.entry(step.number) else { continue };
             match step.action {
                 Action::See(sighting) => {
-                    let arrived = sighting.arrival;
-                    self.chronicle.record(now, chronicle::seen(entry, arrived, sighting.size_bytes))?;
+                    self.chronicle.record(now, chronicle::seen(entry, sighting))?;
                     self.ledger.see(entry.number, entry.state, sighting, now)?;
                     summary.seen += 1;
                 }
@@ -371,10 +370,7 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
 
     /// A message that was let go is on hold: it is seen there again, and waits.
     fn wait_again(&mut self, entry: &Entry, now: Timestamp) -> Result<(), ReleaseError> {
-        let (arrived, bytes) = entry
-            .sighting
-            .map_or((entry.held.arrival, entry.held.size_bytes), |sighting| (sighting.arrival, sighting.size_bytes));
-        self.chronicle.record(now, chronicle::seen(entry, arrived, bytes))?;
+        self.chronicle.record(now, chronicle::seen(entry, entry.known()))?;
         self.ledger.put_back(entry.number, now)?;
         Ok(())
     }
