@@ -104,8 +104,8 @@ pub struct SignalShown {
     pub id: String,
     /// What it counts for.
     pub weight: f64,
-    /// The part it was found in; 0 is the subject.
-    pub part: u32,
+    /// The part it was found in, by its place in the tree (0 is the message itself); `None` for the subject.
+    pub part: Option<u32>,
     /// First character, and first character after it, in the decoded text of the part.
     pub characters: (u32, u32),
     /// What it means.
@@ -148,7 +148,7 @@ impl Explained {
                     rule: hit.rule.as_str(),
                     explanation: hit.help(place.charter.language).to_owned(),
                     weight: hit.weight,
-                    part: hit.part.0,
+                    part: hit.part.map(|part| part.0),
                     characters: (hit.start, hit.end),
                     id: hit.id,
                 })

@@ -177,7 +177,7 @@ impl Form {
             action: action.and_then(Target::parse),
             fields: 0,
             asks_identity: false,
-            place: Place { part, start: source, end: source.saturating_add(1) },
+            place: Place { part: Some(part), start: source, end: source.saturating_add(1) },
         }
     }
 }

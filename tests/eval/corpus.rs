@@ -63,7 +63,7 @@ impl Case {
 
     /// The evidence of a signal: this corpus is the project's own and may be shown.
     pub fn excerpt(&self, hit: &SignalHit) -> String {
-        let text = if hit.part == PartId(0) { &self.subject } else { &self.text };
+        let text = if hit.part.is_none() { &self.subject } else { &self.text };
         text.chars().skip(hit.start as usize).take(hit.end.saturating_sub(hit.start) as usize).collect()
     }
 

@@ -103,6 +103,25 @@ fn every_rule_and_every_signal_is_shown_and_no_text() {
 }
 
 #[test]
+fn evidence_in_the_subject_is_told_from_evidence_in_the_text() {
+    let desk = Desk::new();
+    let raw = message("sans-petition", PETITION).replace("Une demande", "Signez la =?utf-8?q?p=C3=A9tition?=");
+    let file = desk.file("objet.eml", raw);
+    let (_, out, _) = desk.explain(&file, &[]);
+    let place_of = |out: &str, id: &str| {
+        let line = out.lines().find(|line| line.contains(id)).unwrap_or_else(|| panic!("{id}: {out}")).to_owned();
+        line.split_whitespace().nth(2).unwrap().to_owned()
+    };
+    assert_eq!((place_of(&out, "  call-to-sign "), place_of(&out, "  petition-site ")), {
+        ("subject:0-18".to_owned(), "0:21-54".to_owned())
+    });
+    let (_, json, _) = desk.explain(&file, &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let signals = json["signals"].as_array().unwrap();
+    assert!(signals.iter().any(|signal| signal["id"] == "call-to-sign" && signal["part"].is_null()), "{json}");
+}
+
+#[test]
 fn the_resulting_message_is_written_and_the_tree_drawn() {
     let desk = Desk::new();
     let body = "--b\r\nContent-Type: text/plain\r\n\r\nBonjour.\r\n--b\r\nContent-Type: application/pdf; name=t.pdf\r\n\

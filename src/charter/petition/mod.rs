@@ -90,9 +90,9 @@ pub struct SignalHit {
     /// What it adds to the score; negative for a counter-signal, less than its full weight in quoted text, 0 when a
     /// heavier signal of its group stands for it.
     pub weight: f64,
-    /// The part with the evidence; 0 for the subject.
-    pub part: PartId,
-    /// First character of the evidence in the decoded text of the part.
+    /// The part with the evidence; `None` for the subject.
+    pub part: Option<PartId>,
+    /// First character of the evidence in the decoded text.
     pub start: u32,
     /// First character after it.
     pub end: u32,

@@ -10,7 +10,7 @@ fn pack() -> &'static Pack {
 }
 
 fn reading(kind: Kind, text: &str) -> Reading {
-    read(&[Source { kind, text, part: PartId(1) }])
+    read(&[Source { kind, text, part: PartId::ROOT }])
 }
 
 fn plain(text: &str) -> Report {
@@ -97,7 +97,7 @@ fn the_evidence_points_into_the_text() {
     let report = plain(CALL);
     let hit = report.signals.iter().find(|hit| hit.id == "call-to-sign").unwrap();
     let evidence: String = CALL.chars().skip(hit.start as usize).take((hit.end - hit.start) as usize).collect();
-    assert_eq!((hit.part, evidence.as_str()), (PartId(1), "Signez la pétition"));
+    assert_eq!((hit.part, evidence.as_str()), (Some(PartId::ROOT), "Signez la pétition"));
 }
 
 #[test]

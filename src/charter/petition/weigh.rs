@@ -7,7 +7,6 @@
 use super::find::Found;
 use super::pack::{Pack, Signal, SignalRule};
 use super::{Score, Settings, SignalHit};
-use crate::message::mime::PartId;
 
 /// Signals of one affair stand within so many sentences: a request, what it is for and the link are seldom further apart, and the next
 /// affair of a tract is.
@@ -34,7 +33,7 @@ struct Evidence<'a> {
 impl Evidence<'_> {
     /// The subject belongs to every affair of the message.
     fn is_in_subject(&self) -> bool {
-        self.found.place.part == PartId(0)
+        self.found.place.part.is_none()
     }
 }
 

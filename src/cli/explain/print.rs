@@ -52,7 +52,8 @@ fn for_people(
         lines.push("\nsignals (rule, weight, part:characters):".to_owned());
         lines.extend(signals.iter().map(|signal| {
             let (start, end) = signal.characters;
-            let place = format!("{}:{start}-{end}", signal.part);
+            let part = signal.part.map_or_else(|| "subject".to_owned(), |part| part.to_string());
+            let place = format!("{part}:{start}-{end}");
             format!("  {:<13} {:>6.2}  {place:<14} {}  {}", signal.rule, signal.weight, signal.id, signal.explanation)
         }));
     }

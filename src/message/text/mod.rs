@@ -75,7 +75,8 @@ pub fn read(sources: &[Source<'_>]) -> Reading {
             page.quoted.clear();
             page.quoted.push(0..page.text().len());
         }
-        builder.add(&page, source.part, &mut found);
+        let part = (source.kind != Kind::Subject).then_some(source.part);
+        builder.add(&page, part, &mut found);
     }
     (reading.own, reading.quoted) = builder.finish();
     reading.links = found.links;
@@ -90,7 +91,7 @@ pub(super) fn words_of(texts: &[&str]) -> View {
     for text in texts {
         let mut page = plain::lay_out(text, false);
         page.quoted.clear();
-        builder.add(&page, PartId(0), &mut words::Found::default());
+        builder.add(&page, None, &mut words::Found::default());
     }
     builder.finish().0
 }

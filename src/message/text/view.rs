@@ -11,11 +11,11 @@ pub const ADDRESS_WORD: &str = "§adresse";
 /// So many signs before a word are kept: they may stand for its first letters.
 pub(super) const SIGNS_KEPT: usize = 2;
 
-/// Where something stands: characters `[start, end)` of the decoded text of a part, or of the subject for part 0.
+/// Where something stands: characters `[start, end)` of the decoded text of a part, or of the decoded subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
 pub struct Place {
-    /// The part.
-    pub part: PartId,
+    /// The part; `None` for the subject.
+    pub part: Option<PartId>,
     /// First character.
     pub start: u32,
     /// First character after it.

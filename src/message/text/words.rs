@@ -43,7 +43,7 @@ pub(super) struct Builder {
 
 impl Builder {
     /// Adds a laid-out part.
-    pub fn add(&mut self, page: &Page, part: PartId, links: &mut Found) {
+    pub fn add(&mut self, page: &Page, part: Option<PartId>, links: &mut Found) {
         let shown = shown_links(page);
         let mut events = Events::new(page, &shown);
         let mut last_source = 0;
@@ -85,7 +85,15 @@ impl Builder {
     }
 
     /// At a place where a link or a quotation begins or ends.
-    fn meet(&mut self, events: &mut Events<'_>, at: usize, source: u32, page: &Page, part: PartId, links: &mut Found) {
+    fn meet(
+        &mut self,
+        events: &mut Events<'_>,
+        at: usize,
+        source: u32,
+        page: &Page,
+        part: Option<PartId>,
+        links: &mut Found,
+    ) {
         while let Some(anchor) = events.anchors.next_if(|anchor| anchor.range.end <= at) {
             self.writer(events.in_quoted).anchor(anchor, page, part, events.in_quoted, links);
         }
@@ -290,7 +298,7 @@ impl Gap {
 
 impl Writer {
     /// Takes the next character of the page.
-    fn character(&mut self, c: char, part: PartId, source: u32) {
+    fn character(&mut self, c: char, part: Option<PartId>, source: u32) {
         if is_invisible(c) {
             return;
         }
@@ -309,7 +317,7 @@ impl Writer {
 
     /// Takes what the text begins with and needs no second look, in at most `limit` octets: rows of letters, blanks and
     /// signs. `source` gives the place of its character of this number. Returns how many octets and characters that were.
-    fn plain(&mut self, text: &str, limit: usize, part: PartId, source: impl Fn(u32) -> u32) -> (usize, u32) {
+    fn plain(&mut self, text: &str, limit: usize, part: Option<PartId>, source: impl Fn(u32) -> u32) -> (usize, u32) {
         let octets = text.as_bytes();
         let (mut at, mut characters) = (0, 0u32);
         while at < limit
@@ -341,7 +349,7 @@ impl Writer {
     }
 
     /// Folds what waits in the cluster and takes its letters.
-    fn flush(&mut self, part: PartId) {
+    fn flush(&mut self, part: Option<PartId>) {
         if self.cluster.is_empty() {
             return;
         }
@@ -489,7 +497,7 @@ impl Writer {
         self.close_sentence();
     }
 
-    fn end_part(&mut self, part: PartId, source: u32) {
+    fn end_part(&mut self, part: Option<PartId>, source: u32) {
         self.cluster_source = source;
         self.flush(part);
         self.end_sentence();
@@ -513,7 +521,7 @@ impl Writer {
     }
 
     /// The end of an anchor.
-    fn anchor(&mut self, anchor: &Anchor, page: &Page, part: PartId, quoted: bool, links: &mut Found) {
+    fn anchor(&mut self, anchor: &Anchor, page: &Page, part: Option<PartId>, quoted: bool, links: &mut Found) {
         self.flush(part);
         self.end_word();
         let text = page.text().get(anchor.range.clone()).unwrap_or_default();

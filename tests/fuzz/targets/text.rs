@@ -20,7 +20,7 @@ fn check(view: &View, texts: [&str; 2]) {
     for word in &view.words {
         assert!(!view.word(word).is_empty(), "a word outside of its view");
         let place = word.place;
-        let characters = characters[usize::try_from(place.part.0).expect("a part")];
+        let characters = if place.part.is_none() { characters[0] } else { characters[1] };
         assert!(place.start <= place.end && place.end as usize <= characters, "{place:?} of {characters}");
     }
     for sentence in &view.sentences {
