@@ -123,7 +123,7 @@ pub fn demands(
         };
         let (of, who) = subject(rule.settings.of, identity);
         found.push(Demand {
-            key: CounterKey::new([&charter.id, "messages", over, of, who, span_name(rule.settings.per)]),
+            key: CounterKey::new([&charter.id, "messages", over, of, who, rule.settings.per.as_str()]),
             span: span_interval(rule.settings.per, period, &charter.time_zone, now),
             amount: 1,
             limit: u64::from(rule.settings.messages_max),
@@ -138,7 +138,7 @@ pub fn demands(
         // A sender of the register is one sender whatever its mailboxes; everybody else is their mailbox.
         let (of, who) = subject(QuotaSubject::Sender, identity);
         found.push(Demand {
-            key: CounterKey::new([&charter.id, "recipients", &own_list, of, who, span_name(per)]),
+            key: CounterKey::new([&charter.id, "recipients", &own_list, of, who, per.as_str()]),
             span: span_interval(per, lists_period, &charter.time_zone, now),
             amount,
             limit,
@@ -194,18 +194,6 @@ pub fn span_interval(span: Span, period: Option<Period>, tz: &TimeZone, now: Tim
         Span::Month => (today.first_of_month(), today.last_of_month()),
     };
     Interval { opens: calendar::day_begins(first, tz), closes: calendar::day_ends(last, tz) }
-}
-
-/// The word for a span.
-#[must_use]
-pub fn span_name(span: Span) -> &'static str {
-    match span {
-        Span::Hour => "hour",
-        Span::Day => "day",
-        Span::Week => "week",
-        Span::Month => "month",
-        Span::Period => "period",
-    }
 }
 
 /// Where the clock changes within the hour, the hour is cut there: what the clock shows afterwards is another one.

@@ -163,19 +163,20 @@ pub struct RecipientsRule {
     pub hidden: bool,
 }
 
-/// A span of local time in which things are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Span {
-    /// The clock hour.
-    Hour,
-    /// The local day.
-    Day,
-    /// The ISO week, Monday to Sunday.
-    Week,
-    /// The calendar month.
-    Month,
-    /// The charter's (or the list's) period.
-    Period,
+closed_list! {
+    /// A span of local time in which things are counted.
+    Span {
+        /// The clock hour.
+        Hour = "hour",
+        /// The local day.
+        Day = "day",
+        /// The ISO week, Monday to Sunday.
+        Week = "week",
+        /// The calendar month.
+        Month = "month",
+        /// The charter's (or the list's) period.
+        Period = "period",
+    }
 }
 
 /// Settings of `size`.

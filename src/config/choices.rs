@@ -48,13 +48,6 @@ choices! {
         Break = "break",
         Pass = "pass",
     }
-    Span {
-        Hour = "hour",
-        Day = "day",
-        Week = "week",
-        Month = "month",
-        Period = "period",
-    }
 }
 
 /// Lists that have names of their own.
@@ -71,7 +64,7 @@ macro_rules! named {
     };
 }
 
-named! { Mode Inspection QuotaSubject QuotaReach }
+named! { Mode Inspection QuotaSubject QuotaReach Span }
 
 impl Leaf for Keeper {
     fn shape() -> String {

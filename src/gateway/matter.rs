@@ -236,11 +236,7 @@ impl Matter {
     /// The local day, as the charter's language writes it.
     pub(super) fn day_in_words(&self) -> String {
         let zone = self.places.first().map_or(jiff::tz::TimeZone::UTC, |place| place.charter.time_zone.clone());
-        let format = match self.language() {
-            Language::French => "%d/%m/%Y",
-            Language::English => "%Y-%m-%d",
-        };
-        self.now.to_zoned(zone).strftime(format).to_string()
+        self.language().day(self.now.to_zoned(zone).date())
     }
 
     /// The reason of a quarantine, which the mail server shows its operator; no content, no address.

@@ -10,9 +10,9 @@ use super::matter::Place;
 use super::memory::key_period;
 use super::{Deliberation, Matter, Memory, Trouble};
 use crate::charter::calendar::{self, Days};
-use crate::charter::rules::{QuotaReach, QuotaSubject, RuleName};
+use crate::charter::rules::RuleName;
 use crate::charter::verdict::{Decision, Evidence, Finding, Outcome, Ruling, Verdict};
-use crate::charter::{Inspection, Mode, Scope, quota};
+use crate::charter::{Mode, Scope};
 use crate::config::daemon::MtaKind;
 use crate::decision_log::Pseudonymizer;
 use crate::decision_log::keys::KeyError;
@@ -139,11 +139,8 @@ impl Writing<'_> {
             charter: charter.id.clone(),
             list: ruling.list.clone(),
             verdict: ruling.verdict().as_str().to_owned(),
-            mode: mode_name(charter.mode).to_owned(),
-            inspection: match charter.inspection {
-                Inspection::Content => "content".to_owned(),
-                Inspection::Structure => "structure".to_owned(),
-            },
+            mode: charter.mode.as_str().to_owned(),
+            inspection: charter.inspection.as_str().to_owned(),
             reason: decisive.and_then(Finding::reason).map(|reason| reason.as_str().to_owned()),
             clause: decisive.and_then(|finding| finding.clause.as_ref()).map(|clause| clause.0.clone()),
             statistics: charter.statistics,
@@ -157,13 +154,6 @@ impl Writing<'_> {
     }
 }
 
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Monitor => "monitor",
-    }
-}
-
 fn quotas(place: &Place, ruling: &Ruling) -> Vec<QuotaUse> {
     let rules = place.scope().map(Scope::rules).into_iter().flat_map(|rules| &rules.quotas);
     let findings = ruling.findings.iter().filter(|finding| finding.rule == RuleName::Quota);
@@ -173,16 +163,9 @@ fn quotas(place: &Place, ruling: &Ruling) -> Vec<QuotaUse> {
     });
     counted
         .map(|(rule, used, max)| QuotaUse {
-            per: quota::span_name(rule.settings.per).to_owned(),
-            of: match rule.settings.of {
-                QuotaSubject::Sender => "sender".to_owned(),
-                QuotaSubject::Mailbox => "mailbox".to_owned(),
-                QuotaSubject::Login => "login".to_owned(),
-            },
-            over: match rule.settings.over {
-                QuotaReach::List => "list".to_owned(),
-                QuotaReach::AllLists => "all-lists".to_owned(),
-            },
+            per: rule.settings.per.as_str().to_owned(),
+            of: rule.settings.of.as_str().to_owned(),
+            over: rule.settings.over.as_str().to_owned(),
             used,
             max,
             clause: rule.clause.0.clone(),
@@ -201,7 +184,7 @@ fn rule_outcome(finding: &Finding) -> RuleOutcomeRecord {
     RuleOutcomeRecord {
         rule: finding.rule.as_str().to_owned(),
         outcome: outcome.to_owned(),
-        mode: (finding.mode == Mode::Monitor).then(|| mode_name(finding.mode).to_owned()),
+        mode: (finding.mode == Mode::Monitor).then(|| finding.mode.as_str().to_owned()),
         reason: reason.map(str::to_owned),
         clause: finding.clause.as_ref().map(|clause| clause.0.clone()),
         evidence,
