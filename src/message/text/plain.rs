@@ -32,6 +32,9 @@ pub(super) fn lay_out(text: &str, flowed: bool) -> Page {
             page.end(PARAGRAPH, place);
             place = place.saturating_add(count(unquoted.chars().count()));
         } else {
+            if is_list_item(unquoted) {
+                page.end(PARAGRAPH, place);
+            }
             // Paragraph marks are this room's own; in a text they are line ends.
             for (nth, piece) in unquoted.split(PARAGRAPH).enumerate() {
                 if nth > 0 {
@@ -40,10 +43,10 @@ pub(super) fn lay_out(text: &str, flowed: bool) -> Page {
                 }
                 place = place.saturating_add(page.push_str(piece, place));
             }
-            // A flowed line goes on; a list item or a heading in fixed text is left to the sentence cutter.
+            // A flowed line goes on. Another may, where it is wrapped; but nobody goes on behind a link on the next line.
             let soft = flowed && unquoted.ends_with(' ') && unquoted != "-- ";
             if !soft {
-                page.end(LINE, place);
+                page.end(if ends_in_link(unquoted) { PARAGRAPH } else { LINE }, place);
             }
         }
         source = place.saturating_add(count(line_end));
@@ -56,6 +59,41 @@ pub(super) fn lay_out(text: &str, flowed: bool) -> Page {
 
 fn count(characters: usize) -> u32 {
     u32::try_from(characters).unwrap_or(u32::MAX)
+}
+
+/// Whether a line begins an item of a list: a bullet, a number or a letter, and a blank.
+fn is_list_item(line: &str) -> bool {
+    let Some((mark, rest)) = line.trim_start().split_once([' ', '\t']) else { return false };
+    let is_bullet = matches!(
+        mark,
+        "-" | "*"
+            | "+"
+            | "•"
+            | "·"
+            | "–"
+            | "—"
+            | "▪"
+            | "■"
+            | "●"
+            | "◦"
+            | "►"
+            | "▶"
+            | "➤"
+            | "→"
+            | "✓"
+            | "✔"
+    );
+    let number = mark.trim_end_matches(['.', ')', '/', '°']);
+    let is_number = number.len() < mark.len()
+        && (number.len() <= 2 && !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit())
+            || number.len() == 1 && number.bytes().all(|octet| octet.is_ascii_lowercase()));
+    (is_bullet || is_number) && !rest.trim().is_empty()
+}
+
+/// Whether the last word of a line is a web address.
+fn ends_in_link(line: &str) -> bool {
+    let word = line.split_whitespace().next_back().unwrap_or_default();
+    word.contains("://") || word.trim_start_matches(['(', '<', '[']).starts_with("www.")
 }
 
 /// The depth of quotation of a line and what stands after the marks.

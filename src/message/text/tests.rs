@@ -57,6 +57,20 @@ fn blocks_end_sentences_and_single_line_ends_do_not() {
 }
 
 #[test]
+fn items_of_a_list_and_lines_that_end_in_a_link_end_sentences() {
+    let text =
+        "À signer ici : https://a.example/x\nChorale : inscription jeudi\n  - le vote,\n  - la\nnotice\n2) le reste";
+    assert_eq!(plain(text).own.text, {
+        " à signer ici §lien \n chorale inscription jeudi \n le vote \n la notice \n 2 le reste \n"
+    });
+    // What is wrapped is none, nor is a number at the end of a sentence.
+    assert_eq!(plain("Le site www.vote.example\nouvre").own.sentences.len(), 2);
+    for text in ["le 12\nmars", "peut\n-être", "en\n2026. Oui", "M.\nA. Martin"] {
+        assert!(plain(text).own.sentences.len() <= 1 + usize::from(text.contains("2026")), "{text}");
+    }
+}
+
+#[test]
 fn descriptions_and_titles_are_read() {
     let reading = html("<a href='https://a.example/x' title='Cliquez'><img alt='Signer la pétition' src=cid:1></a>");
     assert_eq!(reading.own.text, " cliquez signer la pétition §lien \n");
