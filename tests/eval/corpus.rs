@@ -15,7 +15,7 @@ pub enum Half {
     Test,
     /// In the folder `held-out`: written before the rules of pack version 4, measured once they were done.
     HeldOut,
-    /// In the folder `blind`: written after the rules of pack version 7, and never read for making rules.
+    /// In the folder `blind`: written after the rules, and not read for making them.
     Blind,
 }
 
