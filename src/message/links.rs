@@ -19,8 +19,8 @@ const HREF_BYTES_MAX: usize = 32_768;
 pub struct Link {
     /// Where it leads.
     pub target: Target,
-    /// What it shows; empty when it shows its own target.
-    pub text: String,
+    /// The page whose address its text shows, where it leads to another site.
+    pub shown: Option<Page>,
     /// It stands in text that a reply quotes.
     pub quoted: bool,
     /// The index of its [`super::text::LINK_WORD`] in the view it stands in.
@@ -85,6 +85,18 @@ impl Target {
         }
     }
 
+    /// The page whose address a link's text shows, unless that is of a site to which it leads.
+    pub(super) fn other_shown(&self, text: &str) -> Option<Page> {
+        let shown = text.split_whitespace().find_map(|word| {
+            let address = match word.find("http") {
+                Some(at) if word.contains("://") => word.get(at..)?.to_owned(),
+                _ => format!("https://{}", without_scheme(word)?.1),
+            };
+            Url::parse(&address).ok().map(|url| page(&url))
+        })?;
+        self.pages().iter().all(|page| page.domain != shown.domain).then_some(shown)
+    }
+
     /// Reads a link's address. `None` for what is no address at all.
     #[must_use]
     pub fn parse(href: &str) -> Option<Self> {
@@ -130,14 +142,18 @@ pub(super) fn without_scheme(chunk: &str) -> Option<(usize, &str)> {
     ((is_www || domain.suffix().is_known()) && !ascii.starts_with('.')).then_some((from, inner))
 }
 
+fn page(url: &Url) -> Page {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_owned();
+    let domain = psl::domain_str(&host).unwrap_or(&host).to_owned();
+    Page { domain, host, path: decoded(url.path()).to_lowercase() }
+}
+
 /// The page of a URL, and those whose addresses its query carries.
 fn pages(url: &Url) -> Vec<Page> {
     let mut found = Vec::new();
     let mut next = Some(url.clone());
     while let Some(url) = next.take() {
-        let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_owned();
-        let domain = psl::domain_str(&host).unwrap_or(&host).to_owned();
-        found.push(Page { domain, host, path: decoded(url.path()).to_lowercase() });
+        found.push(page(&url));
         if found.len() <= WRAPPINGS_MAX {
             next = url.query_pairs().find_map(|(_, value)| {
                 let wrapped = value.starts_with("http://") || value.starts_with("https://");

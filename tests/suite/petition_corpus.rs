@@ -11,8 +11,8 @@ use charter_milter::message::text::{Kind, Source, read};
 use data_encoding::BASE64;
 use encoding_rs::{Encoding, ISO_8859_15, UTF_8, UTF_16LE, WINDOWS_1252};
 
-/// So many petitions of a hundred, in each half, must be recognised.
-const RECALL_PERCENT_MIN: usize = 85;
+/// So many petitions of a hundred must be recognised in the development half, which has what others failed at, and in the test half.
+const RECALL_PERCENT_MIN: [(corpus::Half, usize); 2] = [(corpus::Half::Development, 85), (corpus::Half::Test, 95)];
 /// The same of short messages, which say less.
 const SHORT_RECALL_PERCENT_MIN: usize = 85;
 /// The same of ordinary mail by another author, requests and chain letters, beside lawful mail of the same words.
@@ -24,7 +24,7 @@ const ALLUSIVE_RECALL_PERCENT_MIN: usize = 70;
 fn nothing_lawful_is_taken_for_a_petition_and_few_petitions_are_missed() {
     let pack = Pack::embedded().unwrap();
     // What is held out is measured, not guarded: rules that had to pass here would be made on it.
-    for half in [corpus::Half::Development, corpus::Half::Test] {
+    for (half, recall_percent_min) in RECALL_PERCENT_MIN {
         let cases: Vec<_> = corpus::load().into_iter().filter(|case| case.half == half).collect();
         assert!(cases.iter().filter(|case| case.label == "none").count() * 2 >= cases.len(), "half are hard negatives");
         let reports: Vec<(&corpus::Case, Report)> = cases.iter().map(|case| (case, case.report(&pack))).collect();
@@ -34,7 +34,7 @@ fn nothing_lawful_is_taken_for_a_petition_and_few_petitions_are_missed() {
         }
         let petitions: Vec<_> = reports.iter().filter(|(case, _)| case.label == "petition").collect();
         let found = petitions.iter().filter(|(_, report)| report.petition.reached).count();
-        assert!(found * 100 >= RECALL_PERCENT_MIN * petitions.len(), "{found} of {}", petitions.len());
+        assert!(found * 100 >= recall_percent_min * petitions.len(), "{found} of {}", petitions.len());
     }
 }
 

@@ -200,7 +200,8 @@ impl Search<'_> {
         for link in links {
             let sentence = self.view.sentence_of(link.word);
             // The host of a petition site says nothing of its pages on how petitions work.
-            let pages = link.target.pages().iter().filter(|page| !self.pack.is_of_petition_site(page));
+            let pages =
+                link.target.pages().iter().chain(&link.shown).filter(|page| !self.pack.is_of_petition_site(page));
             let addresses: Vec<String> = pages.map(address_words).collect();
             for index in self.pack.signals_of_links() {
                 let signal = self.pack.signals().get(*index).filter(|_| !self.is_full(*index));
@@ -214,7 +215,10 @@ impl Search<'_> {
     /// Whether a link, with the words of its addresses, is what a signal looks for.
     fn leads(&self, signal: &Signal, link: &Link, addresses: &[String]) -> bool {
         match (&signal.what, &link.target) {
-            (What::Sites(class), Target::Web(pages)) => pages.iter().any(|page| self.pack.covers(class, page)),
+            // A reader goes by what a link shows, though it lead through a counter of clicks.
+            (What::Sites(class), target) => {
+                target.pages().iter().chain(&link.shown).any(|page| self.pack.covers(class, page))
+            }
             (What::Words(words), Target::Web(_)) => addresses.iter().any(|address| words.are_in(address)),
             (What::Mail(patterns), Target::Mail(mail)) => {
                 let guards = || signal.guards.iter().flat_map(|guard| &guard.phrases);
@@ -222,6 +226,7 @@ impl Search<'_> {
             }
             (What::Fact(Fact::PrefilledMail), Target::Mail(mail)) => mail.body_chars >= PREFILLED_CHARS_MIN,
             (What::Fact(Fact::AnyLink), Target::Web(_)) => true,
+            (What::Fact(Fact::OtherAddressShown), _) => link.shown.is_some(),
             _ => false,
         }
     }

@@ -137,7 +137,7 @@ impl What {
     fn is_of_links(&self) -> bool {
         match self {
             Self::Mail(_) | Self::Sites(_) | Self::Words(_) => true,
-            Self::Fact(fact) => matches!(fact, Fact::PrefilledMail | Fact::AnyLink),
+            Self::Fact(fact) => matches!(fact, Fact::PrefilledMail | Fact::AnyLink | Fact::OtherAddressShown),
             Self::Phrases => false,
         }
     }

@@ -107,4 +107,6 @@ pub(super) enum Fact {
     PrefilledMail,
     /// A link to a page.
     AnyLink,
+    /// A link whose text shows the address of another site than it leads to.
+    OtherAddressShown,
 }

@@ -52,6 +52,23 @@ fn another_affair(sentences: usize) -> String {
 }
 
 #[test]
+fn what_a_link_shows_is_compared_with_where_it_leads() {
+    let text = |href: &str, shown: &str| format!("<p>Signez la pétition : <a href=\"{href}\">{shown}</a></p>");
+    let found = |href, shown| {
+        let report = html(&text(href, shown));
+        let has = |id| report.signals.iter().any(|hit| hit.id == id);
+        (has("petition-site"), has("other-address-shown"))
+    };
+    let (petition, counter) = ("https://www.change.org/p/x", "https://clic.example/r/1");
+    assert_eq!(found(counter, petition), (true, true), "the reader sees a petition");
+    assert_eq!(found(counter, "👉 change.org/p/x"), (true, true));
+    assert_eq!(found(petition, "https://www.section.example/tract"), (true, true), "and goes to one");
+    assert_eq!(found(petition, "Change.org/p/x"), (true, false));
+    assert_eq!(found("https://clic.example/r?u=https://www.change.org/p/x", petition), (true, false));
+    assert_eq!(found(counter, "Lire la suite"), (false, false));
+}
+
+#[test]
 fn what_stands_far_apart_is_not_added_up() {
     let (link, call) = ("https://www.mesopinions.com/petition/social/x/12", "Merci de signer ici.");
     assert!(plain(&format!("{link}\n\n{call}")).petition.reached);

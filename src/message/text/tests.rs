@@ -74,7 +74,6 @@ fn items_of_a_list_and_lines_that_end_in_a_link_end_sentences() {
 fn descriptions_and_titles_are_read() {
     let reading = html("<a href='https://a.example/x' title='Cliquez'><img alt='Signer la pétition' src=cid:1></a>");
     assert_eq!(reading.own.text, " cliquez signer la pétition §lien \n");
-    assert_eq!(reading.links[0].text, "Cliquez  Signer la pétition");
 }
 
 #[test]

@@ -535,7 +535,8 @@ impl Writer {
             && links.links.len() < LINKS_MAX
             && let Some(target) = links::Target::parse(url)
         {
-            links.links.push(Link { target, text: text.trim().to_owned(), quoted, word: self.count(), place });
+            let shown = target.other_shown(text);
+            links.links.push(Link { target, shown, quoted, word: self.count(), place });
         }
         self.push(LINK_WORD, place, false);
     }
