@@ -8,6 +8,9 @@ use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use super::{Class, blocks, data_uri};
 use crate::message::mime::{Part, Tree, decode};
 
+/// So often a text is looked at again for what the last cut has made a file of.
+const LOOKS_MAX: usize = 4;
+
 /// A text part with its transfer encoding undone, in a form in which ASCII is ASCII.
 pub(crate) struct TextBody<'a> {
     /// The octets; ranges of [`TextBlock`] refer to them.
@@ -94,14 +97,51 @@ impl<'a> TextBody<'a> {
     }
 
     /// Everything in the text that is no text, in order, none overlapping another.
+    ///
+    /// What is cut out may have kept apart what then is a file, as a block of lines may have held the end of a style sheet. So
+    /// the text is looked at again as it will be, until nothing more is found in it.
     pub(crate) fn blocks(&self) -> Vec<TextBlock> {
-        let mut found = blocks::find(&self.octets);
+        let mut found = self.blocks_in(&self.octets);
+        for _ in 0..LOOKS_MAX {
+            if found.is_empty() {
+                return found;
+            }
+            let rest = Rest::of(&self.octets, &found, self.is_html);
+            let more = self.blocks_in(&rest.octets);
+            if more.is_empty() {
+                return found;
+            }
+            for mut block in more {
+                block.range = rest.place(&block.range);
+                // Those it reaches over go with it.
+                found.retain(|other| {
+                    let apart = other.range.end <= block.range.start || block.range.end <= other.range.start;
+                    if !apart {
+                        block.range.start = block.range.start.min(other.range.start);
+                        block.range.end = block.range.end.max(other.range.end);
+                    }
+                    apart
+                });
+                found.push(block);
+            }
+            found.sort_by_key(|block| block.range.start);
+        }
+        // A text that goes on making files of what is left is no letter: it goes as a whole.
+        found.truncate(1);
+        for block in &mut found {
+            (block.range, block.form) = (0..self.octets.len(), Form::Lines);
+        }
+        found
+    }
+
+    fn blocks_in(&self, octets: &[u8]) -> Vec<TextBlock> {
+        let mut found = blocks::find(octets);
         if self.is_html {
             let encoding = match self.charset {
                 TextCharset::AsciiCompatible(encoding) => encoding,
                 TextCharset::Utf16 { .. } | TextCharset::Opaque => encoding_rs::UTF_8,
             };
-            found.extend(data_uri::find(&self.octets, encoding));
+            found.extend(data_uri::find(octets, encoding));
         }
         found.sort_by_key(|block| block.range.start);
         let mut end = 0;
@@ -111,5 +151,50 @@ impl<'a> TextBody<'a> {
             apart
         });
         found
+    }
+}
+
+/// A text as it will be without its blocks.
+struct Rest {
+    octets: Vec<u8>,
+    /// What follows what: octets of this text, and the place in the other that they are or stand for.
+    pieces: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl Rest {
+    fn of(text: &[u8], blocks: &[TextBlock], is_html: bool) -> Self {
+        let mut rest = Self { octets: Vec::new(), pieces: Vec::new() };
+        let mut at = 0;
+        for block in blocks {
+            rest.push(text.get(at..block.range.start).unwrap_or_default(), at..block.range.start);
+            let notice: &[u8] = match block.form {
+                Form::Value => b"",
+                Form::Lines | Form::Tag if is_html => b"<p>.</p>\r\n",
+                Form::Lines | Form::Tag => b".\r\n",
+            };
+            rest.push(notice, block.range.clone());
+            at = block.range.end;
+        }
+        rest.push(text.get(at..).unwrap_or_default(), at..text.len());
+        rest
+    }
+
+    fn push(&mut self, octets: &[u8], place: Range<usize>) {
+        let start = self.octets.len();
+        self.octets.extend_from_slice(octets);
+        self.pieces.push((start..self.octets.len(), place));
+    }
+
+    /// The place in the other text of a range of this one; a notice stands for its whole block.
+    fn place(&self, range: &Range<usize>) -> Range<usize> {
+        let touched = self.pieces.iter().filter(|(own, _)| own.start < range.end && range.start < own.end);
+        let places = touched.map(|(own, place)| {
+            if own.len() != place.len() {
+                return place.clone();
+            }
+            let inside = |at: usize| place.start + at.clamp(own.start, own.end) - own.start;
+            inside(range.start)..inside(range.end)
+        });
+        places.reduce(|a, b| a.start..b.end).unwrap_or(0..0)
     }
 }
