@@ -68,6 +68,20 @@ fn what_a_link_shows_is_compared_with_where_it_leads() {
     assert_eq!(found(counter, "Lire la suite"), (false, false));
 }
 
+/// What 10 MB of hostile text may take; more without optimisation. `cargo bench --bench petition -- --texts` says
+/// what it does take, about a second. A step that looked back would take hours.
+const TEN_MEGABYTES_SECONDS_MAX: u64 = if cfg!(debug_assertions) { 300 } else { 5 };
+
+#[test]
+fn ten_megabytes_are_analysed_within_the_bound() {
+    let unit = "signer la convention https://change.org/p/x p e t i t i o n ";
+    let text = unit.repeat(10_000_000 / unit.len());
+    let started = std::time::Instant::now();
+    let report = plain(&text);
+    let elapsed = started.elapsed();
+    assert!(elapsed.as_secs() < TEN_MEGABYTES_SECONDS_MAX, "{elapsed:?}: {report:?}");
+}
+
 #[test]
 fn what_stands_far_apart_is_not_added_up() {
     let (link, call) = ("https://www.mesopinions.com/petition/social/x/12", "Merci de signer ici.");
