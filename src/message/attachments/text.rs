@@ -111,20 +111,9 @@ impl<'a> TextBody<'a> {
             if more.is_empty() {
                 return found;
             }
-            for mut block in more {
-                block.range = rest.place(&block.range);
-                // Those it reaches over go with it.
-                found.retain(|other| {
-                    let apart = other.range.end <= block.range.start || block.range.end <= other.range.start;
-                    if !apart {
-                        block.range.start = block.range.start.min(other.range.start);
-                        block.range.end = block.range.end.max(other.range.end);
-                    }
-                    apart
-                });
-                found.push(block);
-            }
-            found.sort_by_key(|block| block.range.start);
+            let more = more.into_iter().map(|block| TextBlock { range: rest.place(&block.range), ..block });
+            // What is new comes first: those it reaches over go with it.
+            found = in_order(more.chain(found).collect());
         }
         // A text that goes on making files of what is left is no letter: it goes as a whole.
         found.truncate(1);
@@ -143,22 +132,38 @@ impl<'a> TextBody<'a> {
             };
             found.extend(data_uri::find(octets, encoding));
         }
-        found.sort_by_key(|block| block.range.start);
-        let mut end = 0;
-        found.retain(|block| {
-            let apart = block.range.start >= end;
-            end = if apart { block.range.end } else { end };
-            apart
-        });
-        found
+        in_order(found)
     }
+}
+
+/// The blocks in the order of the text. Those that overlap are one, which is what the first of them is.
+fn in_order(mut blocks: Vec<TextBlock>) -> Vec<TextBlock> {
+    blocks.sort_by_key(|block| block.range.start);
+    blocks.dedup_by(|block, before| {
+        let overlap = block.range.start < before.range.end;
+        if overlap {
+            before.range.end = before.range.end.max(block.range.end);
+        }
+        overlap
+    });
+    blocks
 }
 
 /// A text as it will be without its blocks.
 struct Rest {
     octets: Vec<u8>,
-    /// What follows what: octets of this text, and the place in the other that they are or stand for.
-    pieces: Vec<(Range<usize>, Range<usize>)>,
+    /// In order, without gaps.
+    pieces: Vec<Piece>,
+}
+
+/// A piece of what is left.
+struct Piece {
+    /// Where it stands in what is left.
+    own: Range<usize>,
+    /// Where it stood, or the block stood that it stands for.
+    place: Range<usize>,
+    /// It stands for a block.
+    is_cut: bool,
 }
 
 impl Rest {
@@ -166,35 +171,67 @@ impl Rest {
         let mut rest = Self { octets: Vec::new(), pieces: Vec::new() };
         let mut at = 0;
         for block in blocks {
-            rest.push(text.get(at..block.range.start).unwrap_or_default(), at..block.range.start);
+            rest.push(text.get(at..block.range.start).unwrap_or_default(), at..block.range.start, false);
             let notice: &[u8] = match block.form {
                 Form::Value => b"",
                 Form::Lines | Form::Tag if is_html => b"<p>.</p>\r\n",
                 Form::Lines | Form::Tag => b".\r\n",
             };
-            rest.push(notice, block.range.clone());
+            rest.push(notice, block.range.clone(), true);
             at = block.range.end;
         }
-        rest.push(text.get(at..).unwrap_or_default(), at..text.len());
+        rest.push(text.get(at..).unwrap_or_default(), at..text.len(), false);
         rest
     }
 
-    fn push(&mut self, octets: &[u8], place: Range<usize>) {
+    fn push(&mut self, octets: &[u8], place: Range<usize>, is_cut: bool) {
         let start = self.octets.len();
         self.octets.extend_from_slice(octets);
-        self.pieces.push((start..self.octets.len(), place));
+        self.pieces.push(Piece { own: start..self.octets.len(), place, is_cut });
     }
 
-    /// The place in the other text of a range of this one; a notice stands for its whole block.
+    /// The place in the whole text of a range of what is left; a notice stands for its whole block.
     fn place(&self, range: &Range<usize>) -> Range<usize> {
-        let touched = self.pieces.iter().filter(|(own, _)| own.start < range.end && range.start < own.end);
-        let places = touched.map(|(own, place)| {
-            if own.len() != place.len() {
-                return place.clone();
-            }
-            let inside = |at: usize| place.start + at.clamp(own.start, own.end) - own.start;
-            inside(range.start)..inside(range.end)
-        });
-        places.reduce(|a, b| a.start..b.end).unwrap_or(0..0)
+        let first = self.pieces.partition_point(|piece| piece.own.end <= range.start);
+        let last = self.pieces.partition_point(|piece| piece.own.start < range.end).saturating_sub(1);
+        let inside = |piece: &Piece, at: usize| piece.place.start + at.saturating_sub(piece.own.start);
+        let start = self
+            .pieces
+            .get(first)
+            .map_or(0, |piece| if piece.is_cut { piece.place.start } else { inside(piece, range.start) });
+        let end = self
+            .pieces
+            .get(last)
+            .map_or(0, |piece| if piece.is_cut { piece.place.end } else { inside(piece, range.end) });
+        start..end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::mime::{Limits, parse};
+
+    fn blocks(html: &str) -> Vec<(Class, String)> {
+        let raw = format!("Content-Type: text/html; charset=utf-8\r\n\r\n{html}");
+        let tree = parse(raw.as_bytes(), &Limits::default());
+        let body = TextBody::of(&tree, raw.as_bytes(), tree.root().unwrap());
+        let text = |block: &TextBlock| String::from_utf8_lossy(&body.octets[block.range.clone()]).into_owned();
+        body.blocks().iter().map(|block| (block.class, text(block))).collect()
+    }
+
+    #[test]
+    fn what_a_cut_makes_a_file_of_is_found_where_it_stands() {
+        let uri = "data:image/gif;base64,R0lGODlh";
+        let file = "begin 644 a.txt\r\n</style>\r\n#0V%T\r\nend\r\n";
+        // As many as a text may have: each step is one pass.
+        let count = 5_000;
+        let words = format!("a {{ b: url({uri}) }}\r\n").repeat(count);
+        let found = blocks(&format!("<style>\r\n{file}{words}</style><p>Bonjour</p>"));
+        assert_eq!(found.len(), 1 + count);
+        assert_eq!(found[0], (Class::EncodedInText, file.to_owned()));
+        assert!(found[1..].iter().all(|block| *block == (Class::DataUri, uri.to_owned())));
+        // With its end left in the text, the style sheet ends there, and what follows are words.
+        assert!(blocks(&format!("<style></style>{words}")).is_empty());
     }
 }
