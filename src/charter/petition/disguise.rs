@@ -14,6 +14,8 @@ const PIECES_MAX: usize = 40;
 /// No disguise of a strong word has fewer or more octets.
 const DISGUISE_BYTES: std::ops::RangeInclusive<usize> = 4..=40;
 
+/// So many letters tell most words from the strong ones; the pack's rules make these longer.
+const BEGINNING: usize = 3;
 /// A masked word of which fewer letters are left is anybody's guess.
 const KNOWN_LETTERS_MIN: usize = 4;
 /// Plain letters of a piece of at most two characters, in octets.
@@ -25,10 +27,12 @@ const MASK: char = '*';
 #[derive(Debug, Default)]
 pub(super) struct Disguises {
     words: Vec<Strong>,
-    /// The two plain letters they begin with.
-    beginnings: Vec<[char; 2]>,
+    /// The plain letters they begin with.
+    beginnings: Vec<[char; BEGINNING]>,
     /// What the characters up to U+00FF stand for.
     latin: Vec<Option<char>>,
+    /// Whether a disguise may begin with two ASCII characters, of which the number is made.
+    ascii: Vec<bool>,
     /// Letters of the shortest and of the longest.
     letters: (usize, usize),
     /// Finds their letters in other letters; `None` when there are none, or far too many.
@@ -50,7 +54,7 @@ impl Disguises {
         let mut disguises = Self::default();
         for word in words {
             let letters = plain_letters(&word);
-            disguises.beginnings.extend(beginning(&letters));
+            disguises.beginnings.extend(letters.chars().collect::<Vec<char>>().first_chunk());
             let count = letters.chars().count();
             let (shortest, longest) = disguises.letters;
             disguises.letters =
@@ -61,6 +65,8 @@ impl Disguises {
         disguises.beginnings.dedup();
         disguises.finder = AhoCorasick::new(disguises.words.iter().map(|strong| &strong.letters)).ok();
         disguises.latin = (0..=u8::MAX).map(|c| plain_letter(char::from(c))).collect();
+        let pairs = (0..1u16 << 14).map(|pair| [pair >> 7, pair & 0x7f].map(|c| char::from(c.to_le_bytes()[0])));
+        disguises.ascii = pairs.map(|pair| disguises.may_begin_with_letters(pair.into_iter())).collect();
         disguises
     }
 
@@ -75,22 +81,25 @@ impl Disguises {
 
     /// Whether a disguise may begin with this sign.
     fn may_begin_with(&self, sign: char) -> bool {
-        self.stands_for(sign).is_some_and(|letter| self.beginnings.iter().any(|[first, _]| *first == letter))
+        self.stands_for(sign).is_some_and(|letter| self.beginnings.iter().any(|[first, ..]| *first == letter))
     }
 
     /// Whether a disguise may begin with these letters, which no sign precedes; a single one may be its first piece.
     fn may_begin_as(&self, text: &str) -> bool {
-        let mut letters = text.chars().map(|c| self.stands_for(c));
-        let (Some(first), second) = (letters.next(), letters.next()) else { return false };
-        let is = |seen: Option<char>, letter: char| seen.is_none_or(|seen| seen == letter);
-        self.beginnings.iter().any(|[one, two]| is(first, *one) && second.is_none_or(|second| is(second, *two)))
+        let is_possible = match text.as_bytes() {
+            [first @ 0..=0x7f, second @ 0..=0x7f, ..] => {
+                self.ascii.get(usize::from(*first) << 7 | usize::from(*second)).is_some_and(|may| *may)
+            }
+            _ => true,
+        };
+        is_possible && self.may_begin_with_letters(text.chars())
     }
-}
 
-/// The first two letters of a strong word; the pack's rules make it longer.
-fn beginning(letters: &str) -> Option<[char; 2]> {
-    let mut letters = letters.chars();
-    Some([letters.next()?, letters.next()?])
+    fn may_begin_with_letters(&self, letters: impl Iterator<Item = char> + Clone) -> bool {
+        // Behind what may be several letters, anything may follow.
+        let known = letters.map_while(|c| self.stands_for(c));
+        self.beginnings.iter().any(|beginning| known.clone().zip(beginning).all(|(seen, letter)| seen == *letter))
+    }
 }
 
 fn plain_letter(c: char) -> Option<char> {

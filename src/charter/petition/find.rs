@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::disguise::Respeller;
-use super::index::{Pattern, Seen};
 use super::pack::{Pack, Signal, What, address_words};
+use super::phrase::Phrase;
 use super::raw::{Fact, Scope};
+use super::vocabulary::Words;
 use crate::message::links::{Link, Target};
 use crate::message::text::{Place, Reading, View, Word};
 
@@ -38,8 +39,8 @@ pub(super) fn find(pack: &Pack, reading: &Reading, quoted: bool) -> Vec<Found> {
         found: Vec::new(),
         counts: vec![0; pack.signals().len()],
         candidates: Vec::new(),
-        seen: Seen::default(),
-        seen_before: Seen::default(),
+        here: Words::new(pack.index().vocabulary()),
+        before: Words::new(pack.index().vocabulary()),
     };
     search.phrases();
     search.disguised();
@@ -115,10 +116,10 @@ struct Search<'a> {
     counts: Vec<usize>,
     /// Room for the phrases that one sentence may have.
     candidates: Vec<usize>,
-    /// Which needs of phrases the sentence meets that is being read.
-    seen: Seen,
-    /// Which the sentence before it meets.
-    seen_before: Seen,
+    /// The words of the sentence that is being read.
+    here: Words<'a>,
+    /// Those of the sentence before it.
+    before: Words<'a>,
 }
 
 impl Search<'_> {
@@ -145,39 +146,35 @@ impl Search<'_> {
     /// quotes a rule nor reports, so that only guards at the hit itself hold in a sentence put right.
     fn sentence(&mut self, index: usize, text: &str, words: &[Word], respelled: bool) {
         let pack = self.pack;
-        let mut starts: Option<Vec<usize>> = None;
         let mut candidates = std::mem::take(&mut self.candidates);
-        std::mem::swap(&mut self.seen, &mut self.seen_before);
-        pack.index().read(text, &mut self.seen);
-        pack.index().candidates(&self.seen, &mut candidates);
-        for phrase in candidates.iter().filter_map(|index| pack.phrase(*index)) {
-            let Some(signal) = pack.signals().get(phrase.signal) else { continue };
-            if self.is_full(phrase.signal) || respelled && signal.weight < 0.0 {
+        std::mem::swap(&mut self.here, &mut self.before);
+        self.here.read(text);
+        pack.index().candidates(&self.here, &mut candidates);
+        for wanted in candidates.iter().filter_map(|index| pack.phrase(*index)) {
+            let Some(signal) = pack.signals().get(wanted.signal) else { continue };
+            if self.is_full(wanted.signal) || respelled && signal.weight < 0.0 {
                 continue;
             }
-            let mut from = 0;
-            while let Some(hit) = phrase.pattern.find_at(text, &self.seen, from) {
-                // The blank at its end may begin the next.
-                from = hit.end().saturating_sub(1).max(hit.start() + 1);
-                let starts = starts.get_or_insert_with(|| word_starts(text));
-                let first = starts.partition_point(|at| *at <= hit.start());
-                let last = starts.partition_point(|at| *at < hit.end()).max(first + 1);
-                let covered = words.get(first..last).unwrap_or_default();
+            let mut place = None;
+            for hit in wanted.phrase.places(&self.here) {
+                let covered = words.get(hit.clone()).unwrap_or_default();
                 let (Some(head), Some(tail)) = (covered.first(), covered.last()) else { continue };
                 // From one quotation to another: the words are spoken of, « sign » and « petition ».
                 let in_quotation = !signal.quotations && head.quoted && tail.quoted;
-                let at = At { search: self, index, text, hit: hit.start()..hit.end(), only_hit: respelled };
+                let at = At { search: self, hit, only_hit: respelled, has_before: index > 0 };
                 if in_quotation || at.guarded(signal) {
                     continue;
                 }
                 // The word of a link stands where its tag begins, before its text.
-                let place = Place {
+                place = Some(Place {
                     part: head.place.part,
                     start: head.place.start.min(tail.place.start),
                     end: head.place.end.max(tail.place.end),
-                };
-                self.add(phrase.signal, place, index);
+                });
                 break;
+            }
+            if let Some(place) = place {
+                self.add(wanted.signal, place, index);
             }
         }
         self.candidates = candidates;
@@ -232,11 +229,11 @@ impl Search<'_> {
     }
 
     /// Whether one of these phrases stands in another text than the message's own.
-    fn is_in<'p, I: Iterator<Item = &'p Pattern>>(&self, view: &View, phrases: impl Fn() -> I) -> bool {
-        let mut seen = Seen::default();
+    fn is_in<'p, I: Iterator<Item = &'p Phrase>>(&self, view: &View, phrases: impl Fn() -> I) -> bool {
+        let mut words = Words::new(self.pack.index().vocabulary());
         view.sentences.iter().map(|sentence| view.text_of(*sentence)).any(|text| {
-            self.pack.index().read(text, &mut seen);
-            phrases().any(|phrase| phrase.is_match(text, &seen))
+            words.read(text);
+            phrases().any(|phrase| phrase.is_in(&words))
         })
     }
 
@@ -256,18 +253,13 @@ impl Search<'_> {
     }
 }
 
-/// Byte offsets of the words of a sentence.
-fn word_starts(text: &str) -> Vec<usize> {
-    text.match_indices(' ').map(|(at, _)| at + 1).filter(|at| *at < text.len()).collect()
-}
-
 /// A hit in a sentence.
 struct At<'a> {
     search: &'a Search<'a>,
-    index: usize,
-    text: &'a str,
+    /// The words it covers.
     hit: Range<usize>,
     only_hit: bool,
+    has_before: bool,
 }
 
 impl At<'_> {
@@ -280,21 +272,14 @@ impl At<'_> {
         })
     }
 
-    fn holds(&self, scope: Scope, phrase: &Pattern) -> bool {
-        let seen = &self.search.seen;
+    fn holds(&self, scope: Scope, phrase: &Phrase) -> bool {
+        let search = self.search;
+        let here = &search.here;
         match scope {
-            Scope::Sentence => phrase.is_match(self.text, seen),
-            Scope::Before => phrase.find_at(self.text, seen, 0).is_some_and(|found| found.start() < self.hit.end),
-            Scope::Hit => phrase
-                .find_iter(self.text, seen)
-                .any(|found| found.start() + 1 < self.hit.end && found.end() > self.hit.start + 1),
-            Scope::Nearby => phrase.is_match(self.text, seen) || self.holds_before(phrase),
+            Scope::Sentence => phrase.is_in(here),
+            Scope::Before => phrase.find(here, 0).is_some_and(|found| found.start <= self.hit.end),
+            Scope::Hit => phrase.places(here).any(|found| found.start < self.hit.end && found.end > self.hit.start),
+            Scope::Nearby => phrase.is_in(here) || self.has_before && phrase.is_in(&search.before),
         }
-    }
-
-    fn holds_before(&self, phrase: &Pattern) -> bool {
-        let view = self.search.view;
-        let before = self.index.checked_sub(1).and_then(|before| view.sentences.get(before));
-        before.is_some_and(|sentence| phrase.is_match(view.text_of(*sentence), &self.search.seen_before))
     }
 }

@@ -12,9 +12,11 @@
 mod disguise;
 mod find;
 mod index;
+mod language;
 mod pack;
 mod phrase;
 mod raw;
+mod vocabulary;
 mod weigh;
 
 pub use pack::{Explanation, Pack, PackError, Signal, SignalRule};

@@ -5,15 +5,18 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 use super::disguise::Disguises;
-use super::index::{Index, Needs, Pattern};
-use super::phrase::{self, Classes};
+use super::index::Index;
+use super::language::{self, Classes};
+use super::phrase::Phrase;
 use super::raw::{Fact, RawPack, RawSignal, Scope};
+use super::vocabulary::Sets;
 use crate::charter::rules::RuleName;
 use crate::message::links::Page;
 
@@ -40,7 +43,7 @@ struct Inner {
     signals: Vec<Signal>,
     /// The indices of the signals that look at links.
     of_links: Vec<usize>,
-    phrases: Vec<Phrase>,
+    phrases: Vec<Wanted>,
     index: Index,
 }
 
@@ -115,8 +118,8 @@ pub struct Signal {
 #[derive(Debug)]
 pub(super) struct Guard {
     pub scope: Scope,
-    pub phrases: Vec<Pattern>,
-    pub except: Vec<Pattern>,
+    pub phrases: Vec<Phrase>,
+    pub except: Vec<Phrase>,
 }
 
 /// What a signal looks for.
@@ -125,7 +128,7 @@ pub(super) enum What {
     /// Phrases of the text; the [`Index`] gives them.
     Phrases,
     /// Phrases of a prefilled mail.
-    Mail(Vec<Pattern>),
+    Mail(Vec<Phrase>),
     /// Links to sites of this class.
     Sites(String),
     /// Links whose host or path has one of these words.
@@ -144,34 +147,43 @@ impl What {
 }
 
 /// Rows of words of links' addresses, as [`address_words`] writes them: `-je-signe-`, `-petition`.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LinkWords(Vec<String>);
+#[derive(Debug, Clone)]
+pub(super) struct LinkWords(AhoCorasick);
 
 impl LinkWords {
     /// Whether an address, as [`address_words`] writes it, has one of them.
     pub(super) fn are_in(&self, address: &str) -> bool {
-        self.0.iter().any(|words| address.contains(words.as_str()))
+        self.0.is_match(address)
     }
 }
 
 /// The words of a page's host and path without accents, `-` around each.
 pub(super) fn address_words(page: &Page) -> String {
     use unicode_normalization::UnicodeNormalization as _;
-    let address = [page.host.as_str(), page.path.as_str()].concat();
-    let plain: String = address.nfd().filter(|c| !unicode_normalization::char::is_combining_mark(*c)).collect();
     let mut words = "-".to_owned();
-    for word in plain.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        words.push_str(word);
-        words.push('-');
+    let mut take = |c: char| {
+        if c.is_alphanumeric() {
+            words.extend(c.to_lowercase());
+        } else if !words.ends_with('-') {
+            words.push('-');
+        }
+    };
+    for c in page.host.chars().chain(page.path.chars()).chain(['/']) {
+        if c.is_ascii() {
+            take(c);
+        } else {
+            let letters = std::iter::once(c).nfd();
+            letters.filter(|c| !unicode_normalization::char::is_combining_mark(*c)).for_each(&mut take);
+        }
     }
     words
 }
 
-/// A compiled phrase.
+/// A phrase, and the index of the signal that looks for it.
 #[derive(Debug)]
-pub(super) struct Phrase {
+pub(super) struct Wanted {
     pub signal: usize,
-    pub pattern: Pattern,
+    pub phrase: Phrase,
 }
 
 /// Sites, or the parts of them that count, by host.
@@ -203,13 +215,11 @@ impl Pack {
         let digest = HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
         let mut reader = Reader::default();
         let inner = reader.pack(raw, digest);
-        match inner {
-            Some(inner) if reader.errors.is_empty() => Ok(Self { inner: Arc::new(inner) }),
-            _ => {
-                reader.errors.sort_by_key(|error| error.span.start);
-                Err(reader.errors)
-            }
+        if reader.errors.is_empty() {
+            return Ok(Self { inner: Arc::new(inner) });
         }
+        reader.errors.sort_by_key(|error| error.span.start);
+        Err(reader.errors)
     }
 
     /// The pack that is part of the program.
@@ -272,7 +282,7 @@ impl Pack {
     }
 
     /// A phrase by its index.
-    pub(super) fn phrase(&self, index: usize) -> Option<&Phrase> {
+    pub(super) fn phrase(&self, index: usize) -> Option<&Wanted> {
         self.inner.phrases.get(index)
     }
 
@@ -317,7 +327,7 @@ struct Reader {
     errors: Vec<PackError>,
     classes: Classes,
     guards: BTreeMap<String, Arc<Guard>>,
-    needs: Needs,
+    sets: Sets,
 }
 
 impl Reader {
@@ -325,7 +335,7 @@ impl Reader {
         self.errors.push(PackError { span: at.span(), message: message.into() });
     }
 
-    fn pack(&mut self, raw: RawPack, digest: String) -> Option<Inner> {
+    fn pack(&mut self, raw: RawPack, digest: String) -> Inner {
         if !is_name(raw.pack.id.as_ref()) {
             self.error(&raw.pack.id, "the id of a pack is made of lower-case letters, digits and `-`");
         }
@@ -350,16 +360,12 @@ impl Reader {
         let sites = self.sites(&raw);
         let mut phrases = Vec::new();
         let signals = self.signals(&raw, &mut phrases);
-        let needs = std::mem::take(&mut self.needs);
-        let Some(index) = Index::new(needs, phrases.iter().map(|phrase: &Phrase| &phrase.pattern)) else {
-            self.error(&raw.pack.id, "the phrases of this pack are too large together");
-            return None;
-        };
+        let index = Index::new(std::mem::take(&mut self.sets), phrases.iter().map(|wanted: &Wanted| &wanted.phrase));
         let of_links =
             (0..).zip(&signals).filter(|(_, signal)| signal.what.is_of_links()).map(|(index, _)| index).collect();
         let (id, version, threshold) =
             (raw.pack.id.into_inner(), raw.pack.version.into_inner(), raw.pack.threshold.into_inner());
-        Some(Inner { id, version, digest, threshold, disguises, sites, signals, of_links, phrases, index })
+        Inner { id, version, digest, threshold, disguises, sites, signals, of_links, phrases, index }
     }
 
     fn strong(&mut self, words: &[Spanned<String>]) -> Vec<String> {
@@ -369,15 +375,8 @@ impl Reader {
         words.iter().map(|word| word.as_ref().to_lowercase()).collect()
     }
 
-    fn phrase(&mut self, raw: &Spanned<String>) -> Option<Pattern> {
-        match phrase::translate(raw.as_ref(), &self.classes) {
-            Ok(translated) => match self.needs.pattern(translated) {
-                Some(pattern) => return Some(pattern),
-                None => self.error(raw, "this phrase is too large"),
-            },
-            Err(message) => self.error(raw, message),
-        }
-        None
+    fn phrase(&mut self, raw: &Spanned<String>) -> Option<Phrase> {
+        language::read(raw.as_ref(), &self.classes, &mut self.sets).map_err(|message| self.error(raw, message)).ok()
     }
 
     fn sites(&mut self, raw: &RawPack) -> Sites {
@@ -399,7 +398,7 @@ impl Reader {
         sites
     }
 
-    fn signals(&mut self, raw: &RawPack, phrases: &mut Vec<Phrase>) -> Vec<Signal> {
+    fn signals(&mut self, raw: &RawPack, phrases: &mut Vec<Wanted>) -> Vec<Signal> {
         let ids: Vec<&str> = raw.signal.iter().map(|s| s.id.as_ref().as_str()).collect();
         let mut signals = Vec::new();
         for (index, signal) in raw.signal.iter().enumerate() {
@@ -470,10 +469,10 @@ impl Reader {
     }
 
     /// What a signal looks for; an error when it says nothing or two things.
-    fn what(&mut self, signal: &RawSignal, raw: &RawPack, index: usize, phrases: &mut Vec<Phrase>) -> Option<What> {
+    fn what(&mut self, signal: &RawSignal, raw: &RawPack, index: usize, phrases: &mut Vec<Wanted>) -> Option<What> {
         let mut found = Vec::new();
         if let Some(list) = &signal.phrases {
-            phrases.extend(list.iter().filter_map(|p| self.phrase(p)).map(|pattern| Phrase { signal: index, pattern }));
+            phrases.extend(list.iter().filter_map(|p| self.phrase(p)).map(|phrase| Wanted { signal: index, phrase }));
             found.push(What::Phrases);
         }
         if let Some(list) = &signal.mail_phrases {
@@ -486,7 +485,7 @@ impl Reader {
             found.push(What::Sites(class.as_ref().clone()));
         }
         if let Some(words) = &signal.link_words {
-            found.push(What::Words(self.link_words(words)));
+            found.extend(self.link_words(words).map(What::Words));
         }
         found.extend(signal.fact.map(What::Fact));
         if found.len() != 1 {
@@ -497,8 +496,8 @@ impl Reader {
         found.pop()
     }
 
-    fn link_words(&mut self, words: &[Spanned<String>]) -> LinkWords {
-        let mut found = LinkWords::default();
+    fn link_words(&mut self, words: &[Spanned<String>]) -> Option<LinkWords> {
+        let mut found = Vec::new();
         for word in words {
             let (letters, end) = match word.as_ref().strip_suffix('*') {
                 Some(start) => (start, ""),
@@ -507,9 +506,9 @@ impl Reader {
             if !is_name(letters) {
                 self.error(word, "a word of a link's address is made of lower-case letters, digits and `-`");
             }
-            found.0.push(format!("-{letters}{end}"));
+            found.push(format!("-{letters}{end}"));
         }
-        found
+        AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(found).ok().map(LinkWords)
     }
 }
 

@@ -1,259 +1,212 @@
-//! The little language of phrases, and its translation to regular expressions without backtracking.
-//!
-//! A phrase is a row of tokens, each one or several words of a sentence: `signez`, `pétition*` (any ending), `{class}` (a
-//! word class of the pack), `a|b|{c}` (one of them), `token?` (may be missing), `..4` (up to four words of any kind), `^`
-//! (the sentence begins) and `$` (it ends). `pétition~` also fits one slip of the pen: a letter left out, doubled or swapped
-//! with the next. An accented letter also fits its bare letter, because capitals lose their accents; a bare letter never
-//! fits an accented one, because *signe* asks and *signé* reports.
+//! A phrase, and where it stands in a sentence. Boundaries are counted: 0 lies before the first word, 1 behind it. A set of
+//! boundaries is one number, so that each step of a phrase is taken at all places of a sentence at once.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::ops::Range;
 
-/// More words between two parts of a phrase belong to another thought.
-const GAP_WORDS_MAX: usize = 24;
-/// Shorter words become other words by one slip.
-const SLIP_CHARS_MIN: usize = 7;
-/// Three accents; few words have more.
-const SPELLINGS_MAX: usize = 8;
-/// Shorter words stand in most sentences and tell nothing of them.
-const TELLING_CHARS_MIN: usize = 4;
-/// Words that follow each other are looked for as one where that makes no more spellings.
-const JOINED_SPELLINGS_MAX: usize = 16;
-/// Classes may name classes so deep.
-const DEPTH_MAX: usize = 4;
+use super::vocabulary::{Set, Words};
 
-/// Word classes by name.
-pub(super) type Classes = BTreeMap<String, Vec<String>>;
-
-/// A phrase, translated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Translated {
-    /// Matches the phrase in a sentence of a view.
-    pub pattern: String,
-    /// What must be there and tells something, the rarest first.
-    pub needs: Vec<Need>,
+/// A phrase as it is looked for.
+#[derive(Debug, Clone)]
+pub(super) struct Phrase {
+    /// What follows what.
+    pub steps: Vec<Step>,
+    /// The sentence begins with it.
+    pub at_start: bool,
+    /// The sentence ends with it.
+    pub at_end: bool,
+    /// A sentence that lacks one of these sets cannot have it.
+    pub needs: Vec<Set>,
 }
 
-/// What a word of a phrase, or a row of words, may begin with, in all its spellings: the letters up to `*`, with the blank
-/// before them. A sentence that has none of these cannot have the phrase.
-pub(super) type Need = Vec<String>;
+/// A part of a phrase.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// Up to so many words of any kind.
+    Gap(u32),
+    /// Words of this set.
+    One {
+        /// The set.
+        set: Set,
+        /// None need stand there.
+        optional: bool,
+    },
+}
 
-/// Translates a phrase.
-///
-/// # Errors
-/// A sentence that says what is wrong with the phrase.
-pub(super) fn translate(phrase: &str, classes: &Classes) -> Result<Translated, String> {
-    let mut pattern = String::new();
-    let mut needs = Needs::default();
-    let (mut open_end, mut at_start) = (true, false);
-    for (number, token) in phrase.split_whitespace().enumerate() {
-        if !open_end {
-            return Err("nothing can follow `$`".to_owned());
+impl Phrase {
+    /// Whether a sentence has it.
+    pub(super) fn is_in(&self, sentence: &Words<'_>) -> bool {
+        self.is_possible(sentence) && self.starts(sentence, 0, |_| ()) != 0
+    }
+
+    /// The words of its first place in a sentence at or behind a boundary.
+    pub(super) fn find(&self, sentence: &Words<'_>, from: usize) -> Option<Range<usize>> {
+        if !self.is_possible(sentence) || self.starts(sentence, from, |_| ()) == 0 {
+            return None;
         }
-        if token == "^" && number == 0 {
-            at_start = true;
-        } else if token == "$" {
-            open_end = false;
-        } else if let Some(gap) = token.strip_prefix("..") {
-            let words: usize = gap.parse().map_err(|_| format!("`{token}` is not a gap such as `..3`"))?;
-            if words == 0 || words > GAP_WORDS_MAX {
-                return Err(format!("a gap has 1 to {GAP_WORDS_MAX} words"));
+        // From where the rest of the phrase fits, the last step first.
+        let mut fits = Vec::with_capacity(self.steps.len());
+        let starts = self.starts(sentence, from, |boundaries| fits.push(boundaries));
+        let start = starts.trailing_zeros() as usize;
+        let steps = self.steps.iter().zip(fits.iter().rev());
+        let end = steps.fold(start, |at, (step, fitting)| step.end(sentence, at, *fitting));
+        Some(start..end)
+    }
+
+    /// Its places in a sentence that have no word in common.
+    pub(super) fn places(&self, sentence: &Words<'_>) -> impl Iterator<Item = Range<usize>> {
+        let next = move |from: usize| self.find(sentence, from);
+        std::iter::successors(next(0), move |last| next(last.end))
+    }
+
+    /// Whether a sentence has a word of each set it needs.
+    fn is_possible(&self, words: &Words<'_>) -> bool {
+        self.needs.iter().all(|need| words.has(*need))
+    }
+
+    /// The boundaries it begins at. `fits` is told from where on, behind each step, the rest fits; the last step comes first.
+    fn starts(&self, sentence: &Words<'_>, from: usize, mut fits: impl FnMut(u128)) -> u128 {
+        let end = sentence.len();
+        let mut boundaries = between(if self.at_end { end } else { 0 }, end);
+        for step in self.steps.iter().rev() {
+            if boundaries == 0 {
+                return 0;
             }
-            let _ = write!(pattern, "(?: [^ ]+){{0,{words}}}");
-            needs.gap();
-        } else if let Some(optional) = token.strip_suffix('?') {
-            let _ = write!(pattern, "(?: (?:{}))?", alternation(&alternatives(optional, classes, 0)?)?);
-            needs.gap();
-        } else {
-            let one = alternatives(token, classes, 0)?;
-            let _ = write!(pattern, " (?:{})", alternation(&one)?);
-            needs.word(&one);
+            fits(boundaries);
+            boundaries = step.before(sentence, boundaries);
         }
-    }
-    if needs.needs.is_empty() {
-        return Err("a phrase needs at least one word that is not optional".to_owned());
-    }
-    let start = if at_start { "^" } else { "" };
-    let end = if open_end { " " } else { " $" };
-    Ok(Translated { pattern: format!("{start}{pattern}{end}"), needs: needs.telling() })
-}
-
-/// What a phrase needs, in its order.
-#[derive(Debug, Default)]
-struct Needs {
-    needs: Vec<Need>,
-    /// The next word follows the last one without a gap.
-    joins: bool,
-}
-
-impl Needs {
-    /// One of these words must follow.
-    fn word(&mut self, words: &[String]) {
-        let word: Need = words.iter().flat_map(|entry| starts(entry)).collect();
-        let joins = std::mem::replace(&mut self.joins, true);
-        let mut need = match self.needs.pop_if(|last| joins && can_join(last, &word)) {
-            Some(last) => joined(&last, &word),
-            None => word,
-        };
-        need.sort_unstable();
-        need.dedup();
-        self.needs.push(need);
-    }
-
-    /// Other words may stand here.
-    fn gap(&mut self) {
-        self.joins = false;
-    }
-
-    /// Those that tell something, or all, the rarest first.
-    fn telling(self) -> Vec<Need> {
-        let mut needs = self.needs;
-        needs.sort_by_key(|need| std::cmp::Reverse(rarity(need)));
-        let telling = needs.iter().take_while(|need| rarity(need) >= TELLING_CHARS_MIN).count();
-        needs.truncate(if telling == 0 { needs.len() } else { telling });
-        needs
+        boundaries & between(from, if self.at_start { 0 } else { end })
     }
 }
 
-/// Whether two words can be looked for as one: all of the first is known, up to the blank, and the spellings are few.
-fn can_join(first: &Need, second: &Need) -> bool {
-    first.iter().all(|start| start.ends_with(' ')) && first.len() * second.len() <= JOINED_SPELLINGS_MAX
-}
-
-fn joined(first: &Need, second: &Need) -> Need {
-    let both = |start: &String, next: &String| format!("{start}{}", next.trim_start());
-    first.iter().flat_map(|start| second.iter().map(move |next| both(start, next))).collect()
-}
-
-/// The letters of the shortest spelling: short words are frequent, and no better guess can be made without reading texts.
-fn rarity(need: &Need) -> usize {
-    need.iter().map(|start| start.chars().filter(|c| c.is_alphanumeric()).count()).min().unwrap_or(0)
-}
-
-/// The words a token stands for, those of classes included.
-fn alternatives(token: &str, classes: &Classes, depth: usize) -> Result<Vec<String>, String> {
-    if depth > DEPTH_MAX {
-        return Err("classes name each other in a circle".to_owned());
-    }
-    let mut words = Vec::new();
-    for alternative in token.split('|') {
-        if let Some(name) = alternative.strip_prefix('{').and_then(|a| a.strip_suffix('}')) {
-            let class = classes.get(name).ok_or_else(|| format!("there is no word class `{name}`"))?;
-            for entry in class {
-                words.extend(alternatives(&entry.replace(' ', "_"), classes, depth + 1)?);
-            }
-        } else if let Some(word) = alternative.strip_suffix('~') {
-            words.extend(slips(word)?);
-        } else {
-            words.push(alternative.to_owned());
-        }
-    }
-    Ok(words)
-}
-
-/// A word, and what one slip of the pen makes of it. Its first letter is right, and its ending is all there.
-fn slips(word: &str) -> Result<Vec<String>, String> {
-    let letters: Vec<char> = word.chars().collect();
-    if letters.len() < SLIP_CHARS_MIN || !letters.iter().all(|c| c.is_alphabetic()) {
-        return Err(format!("`~` needs one word of at least {SLIP_CHARS_MIN} letters"));
-    }
-    let mut spellings = vec![word.to_owned()];
-    for at in 1..letters.len() {
-        let (before, rest) = letters.split_at(at);
-        let Some((letter, after)) = rest.split_first() else { continue };
-        spellings.push([before, &[*letter, *letter], after].concat().into_iter().collect());
-        if let Some((next, beyond)) = after.split_first() {
-            spellings.push([before, after].concat().into_iter().collect());
-            spellings.push([before, &[*next, *letter], beyond].concat().into_iter().collect());
-        }
-    }
-    spellings.sort_unstable();
-    spellings.dedup();
-    Ok(spellings)
-}
-
-/// A pattern for one of these words. Spellings are written out where they are few: alternatives that are all literal are
-/// compiled to a tree of letters, which is much faster than trying one word after the other.
-fn alternation(words: &[String]) -> Result<String, String> {
-    let (mut literal, mut others) = (Vec::new(), Vec::new());
-    for entry in words {
-        let pattern = word(entry)?;
-        match whole_spellings(entry) {
-            Some(spellings) => literal.extend(spellings),
-            None => others.push(pattern),
-        }
-    }
-    literal.sort_unstable();
-    literal.dedup();
-    if !literal.is_empty() {
-        others.push(format!("(?:{})", literal.join("|")));
-    }
-    Ok(others.join("|"))
-}
-
-/// The texts that an entry fits, if they are few. Letters need no escape, and [`word`] takes nothing else.
-fn whole_spellings(entry: &str) -> Option<Vec<String>> {
-    let few = 1 << entry.chars().filter(|c| spellings(*c).len() > 1).take(8).count() <= SPELLINGS_MAX;
-    (few && !entry.contains('*')).then(|| starts(entry).iter().map(|start| start.trim().to_owned()).collect())
-}
-
-/// What every text begins with, after a blank, that [`word`] fits: in all its spellings, cut where these become too many.
-fn starts(entry: &str) -> Vec<String> {
-    let mut starts = vec![" ".to_owned()];
-    let mut is_whole = true;
-    for c in entry.chars() {
-        let letters = match c {
-            '*' => {
-                is_whole = false;
-                break;
-            }
-            '\'' | '’' | '_' | '-' => vec![" ".to_owned()],
-            c => spellings(c),
-        };
-        if starts.len() * letters.len() > SPELLINGS_MAX {
-            is_whole = false;
-            break;
-        }
-        starts = starts.iter().flat_map(|start| letters.iter().map(move |letter| format!("{start}{letter}"))).collect();
-    }
-    if is_whole {
-        for start in &mut starts {
-            start.push(' ');
-        }
-    }
-    starts
-}
-
-/// One word or, with `_` or an apostrophe in it, several.
-fn word(entry: &str) -> Result<String, String> {
-    let mut pattern = String::new();
-    for c in entry.chars() {
-        match c {
-            '*' => pattern.push_str("[^ ]*"),
-            '\'' | '’' | '_' | '-' => pattern.push(' '),
-            '§' => pattern.push(c),
-            c if c.is_alphanumeric() => match spellings(c).as_slice() {
-                [accented, bare] => {
-                    let _ = write!(pattern, "[{accented}{bare}]");
+impl Step {
+    /// From where it leads to one of these boundaries.
+    fn before(&self, sentence: &Words<'_>, after: u128) -> u128 {
+        match self {
+            Self::Gap(words) => {
+                let (mut before, mut reach) = (after, 0);
+                while reach < *words {
+                    let more = (reach + 1).min(words - reach);
+                    before |= before >> more;
+                    reach += more;
                 }
-                plain => pattern.extend(plain.iter().map(String::as_str)),
-            },
-            c => return Err(format!("`{c}` has no meaning in a phrase")),
+                before
+            }
+            Self::One { set, optional } => {
+                let before = sentence.before(*set, after);
+                before | if *optional { after } else { 0 }
+            }
         }
     }
-    if pattern.trim().is_empty() || pattern.starts_with("[^ ]*") {
-        return Err("a word needs its first letter".to_owned());
+
+    /// Where it leads to, of these boundaries: with the words that are there, in a gap as far as it can.
+    fn end(&self, sentence: &Words<'_>, at: usize, fitting: u128) -> usize {
+        match self {
+            Self::Gap(words) => {
+                let reached = fitting & between(at, (at + *words as usize).min(sentence.len()));
+                reached.checked_ilog2().map_or(at, |last| last as usize)
+            }
+            Self::One { set, .. } => {
+                let mut ends = sentence.after(*set, at);
+                ends.find(|end| fitting & between(*end, *end) != 0).unwrap_or(at)
+            }
+        }
     }
-    Ok(pattern)
 }
 
-/// A letter as folded text has it, and without its accent.
-fn spellings(c: char) -> Vec<String> {
-    use unicode_normalization::UnicodeNormalization as _;
-    let lower: String = c.to_lowercase().collect();
-    let lower = lower.replace('œ', "oe").replace('æ', "ae");
-    match lower.nfd().next() {
-        Some(bare) if bare.is_ascii() && !lower.starts_with(bare) => vec![lower, bare.to_string()],
-        _ => vec![lower],
+/// All boundaries from one to another; none when they are the wrong way round.
+fn between(first: usize, last: usize) -> u128 {
+    let up_to =
+        |boundaries: usize| u32::try_from(boundaries).map_or(0, |n| 1u128.checked_shl(n).unwrap_or(0)).wrapping_sub(1);
+    if first > last { 0 } else { up_to(last + 1) & !up_to(first) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
+    use super::super::language::{self, Classes};
+    use super::super::vocabulary::{Sets, Vocabulary};
+    use super::*;
+
+    /// What a phrase means, said in another language.
+    fn regex_of(phrase: &str) -> Regex {
+        let word = |word: &str| word.replace('*', "[^ ]*").replace('é', "[ée]").replace('_', " ");
+        let one = |token: &str| format!(" (?:{})", token.split('|').map(word).collect::<Vec<_>>().join("|"));
+        let mut pattern = String::new();
+        for token in phrase.split(' ') {
+            let part = match (token, token.strip_prefix(".."), token.strip_suffix('?')) {
+                ("^", ..) => "^".to_owned(),
+                ("$", ..) => "(?: $)".to_owned(),
+                (_, Some(gap), _) => format!("(?: [^ ]+){{0,{gap}}}"),
+                (_, _, Some(token)) => format!("(?:{})?", one(token)),
+                _ => one(token),
+            };
+            pattern.push_str(&part);
+        }
+        if !phrase.ends_with('$') {
+            pattern.push(' ');
+        }
+        Regex::new(&pattern).unwrap()
+    }
+
+    /// The words of its first place at or behind a boundary.
+    fn find(phrase: &str, text: &str, from: usize) -> Option<Range<usize>> {
+        let mut sets = Sets::default();
+        let phrase = language::read(phrase, &Classes::new(), &mut sets).unwrap();
+        let vocabulary = Vocabulary::new(sets);
+        let mut words = Words::new(&vocabulary);
+        // What was read before leaves nothing behind.
+        words.read(" a b c dé a ");
+        words.read(text);
+        let found = phrase.find(&words, from);
+        assert_eq!(phrase.is_in(&words), phrase.find(&words, 0).is_some());
+        found
+    }
+
+    fn phrases() -> impl Strategy<Value = String> {
+        let word = || prop::sample::select(vec!["a", "b", "c", "dé", "d*", "a_b", "a_a", "b_d*", "c_a_b"]);
+        let choice = prop::collection::vec(word(), 1..4).prop_map(|words| words.join("|"));
+        let token = prop_oneof![
+            6 => choice.clone(),
+            1 => choice.prop_map(|choice| format!("{choice}?")),
+            2 => (1..4).prop_map(|words| format!("..{words}")),
+        ];
+        let edge = |sign: &'static str| prop_oneof![3 => Just(""), 1 => Just(sign)];
+        let middle = (prop::collection::vec(token.clone(), 0..3), word(), prop::collection::vec(token, 0..3));
+        (edge("^"), middle, edge("$")).prop_map(|(start, (before, word, behind), end)| {
+            let tokens = [vec![start.to_owned()], before, vec![word.to_owned()], behind, vec![end.to_owned()]].concat();
+            tokens.into_iter().filter(|token| !token.is_empty()).collect::<Vec<_>>().join(" ")
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn a_phrase_is_where_a_regular_expression_finds_it(
+            phrase in phrases(),
+            words in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "de", "dé", "d", "dx", "x"]), 1..9),
+            from in 0usize..3,
+        ) {
+            let text = format!(" {} ", words.join(" "));
+            let starts: Vec<usize> = text.match_indices(' ').map(|(at, _)| at).collect();
+            let regex = regex_of(&phrase);
+            let expected = starts.get(from).and_then(|from| regex.find_at(&text, *from));
+            let found = find(&phrase, &text, from);
+            prop_assert_eq!(found.as_ref().map(|found| starts[found.start]), expected.map(|found| found.start()));
+            if let Some(found) = found {
+                // Of several ends either may take another.
+                let covered = text.get(..=starts[found.end]).unwrap();
+                prop_assert!(regex.find_at(covered, starts[found.start]).is_some_and(|all| all.end() == covered.len()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_word_of_the_longest_sentence_is_read() {
+        let text = format!("{} fin ", " mot".repeat(126));
+        assert_eq!(find("fin $", &text, 0), Some(126..127));
+        assert_eq!(find("^ mot ..24 mot", &text, 0), Some(0..26));
+        assert_eq!(find("mot ..24 fin $", &text, 100), Some(101..127));
     }
 }
