@@ -86,7 +86,7 @@ impl Budget {
     pub fn open(&self, declared_bytes: u64) -> Option<(Vec<u8>, Permit)> {
         let declared = usize::try_from(declared_bytes).unwrap_or(usize::MAX);
         // What the mail server adds fits too, so that the copy never moves.
-        let wanted = (declared / 64).saturating_mul(65);
+        let wanted = declared.saturating_add(declared / 64);
         let mut permit = self.nothing_yet();
         if let Some(Spare { buffer, taken, .. }) = self.shared.take_spare(wanted) {
             permit.taken = taken;

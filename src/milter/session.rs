@@ -243,19 +243,26 @@ impl Incoming {
     /// when the memory budget is used up.
     fn make_room(&mut self, size: usize) -> bool {
         if size > self.raw.capacity() {
-            let step = (size / GROWTH_DIVISOR).max(GROWTH_BYTES_MIN);
-            self.raw.reserve_exact(size - self.raw.len() + step);
+            self.raw.reserve_exact(size - self.raw.len() + growth(size));
         }
         let taken = self.raw.capacity();
         self.permit.as_mut().is_some_and(|permit| permit.grow_to(taken))
     }
 }
 
+/// How much more to make room for when a message that grows has `size` octets.
+fn growth(size: usize) -> usize {
+    if size < PACKET_BYTES { 0 } else { (size / GROWTH_DIVISOR).max(GROWTH_BYTES_MIN) }
+}
+
 /// A message whose size was not declared grows by this part of itself, so that no octet is moved more than a few times…
 const GROWTH_DIVISOR: usize = 3;
 
-/// …and at least by this, four packets of the milter protocol.
+/// …and at least by this, four packets of the milter protocol…
 const GROWTH_BYTES_MIN: usize = 256 * 1024;
+
+/// …unless it is shorter than one (Postfix's and libmilter's `MILTER_CHUNK_SIZE`): then it is all there.
+const PACKET_BYTES: usize = 65_535;
 
 /// A limit as a length in memory.
 fn bytes(limit: u64) -> usize {
@@ -271,5 +278,17 @@ fn append_with_crlf(raw: &mut Vec<u8>, value: &[u8]) {
         }
         raw.push(byte);
         previous = byte;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_message_takes_no_more_than_it_needs() {
+        assert_eq!(growth(2_000), 0);
+        assert_eq!(growth(PACKET_BYTES), GROWTH_BYTES_MIN);
+        assert_eq!(growth(30 << 20), 10 << 20);
     }
 }
