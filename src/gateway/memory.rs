@@ -104,8 +104,8 @@ impl Memory {
     }
 
     /// Whether the store answers.
-    pub(super) async fn store_works(&self, now: Timestamp) -> Result<(), Trouble> {
-        self.store.in_force(vec![StopSubject::Everything], now).await?;
+    pub(super) async fn store_works(&self) -> Result<(), Trouble> {
+        self.store.works().await?;
         Ok(())
     }
 

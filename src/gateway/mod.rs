@@ -458,7 +458,7 @@ impl Gateway {
         let now = self.now();
         self.budget.give_up_idle();
         for (writer, works) in
-            [("store", self.parts.memory.store_works(now).await), ("ledger", self.parts.memory.ledger_works().await)]
+            [("store", self.parts.memory.store_works().await), ("ledger", self.parts.memory.ledger_works().await)]
         {
             match works {
                 Ok(()) => metrics::gauge!(meters::UNWRITABLE, "writer" => writer).set(0.0),

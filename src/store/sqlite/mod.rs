@@ -4,6 +4,9 @@
 //! (group commit), so that a busy gateway pays for one commit where it has dozens of messages in flight. A job that
 //! fails takes back its own changes and no other's; when the transaction itself fails, everybody in it is told.
 //!
+//! What every message asks, and nearly always finds nothing, is looked up in place on a connection that only reads: the way to
+//! the thread and back, with a wait on each side, costs more than the look.
+//!
 //! WAL lets commands read and write beside the daemon. Commits survive the death of the process; a power cut may lose the
 //! last moments of counting, never the consistency of the file. Stops are flushed before they are acknowledged.
 
@@ -13,6 +16,7 @@ mod schema;
 mod stops;
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -50,6 +54,8 @@ impl Default for Options {
 #[derive(Debug, Clone)]
 pub struct Sqlite {
     jobs: mpsc::Sender<Box<dyn Job>>,
+    /// Connections that only read, as many as there are processors to look at once.
+    readers: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Sqlite {
@@ -73,12 +79,44 @@ impl Sqlite {
         }
         let mut connection = Connection::open_with_flags(file, flags)?;
         schema::prepare(&mut connection, options)?;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let readers = (0..processors).map(|_| schema::reader(file, flags - OpenFlags::SQLITE_OPEN_CREATE));
+        let readers = Arc::new(Mutex::new(readers.collect::<Result<_, _>>()?));
         let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
         std::thread::Builder::new()
             .name("store".into())
             .spawn(move || run(&connection, waiting))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, readers })
+    }
+
+    /// Looks something up in place, as it was last committed by whatever process; or in the store's thread, when nobody can look
+    /// here at once or the look fails. `work` is asked no more than it takes to read a page or two that the system has in
+    /// memory, and waits for no lock.
+    async fn look<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self.look_here(&work) {
+            Some(found) => Ok(found),
+            None => self.call(Access::Read, move |connection| work(connection)).await,
+        }
+    }
+
+    fn look_here<T>(&self, work: impl Fn(&Connection) -> Result<T, StoreError>) -> Option<T> {
+        let readers = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = readers().pop()?;
+        let found = work(&connection).ok();
+        readers().push(connection);
+        found
+    }
+
+    /// Whether the thread answers.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn works(&self) -> Result<(), StoreError> {
+        self.call(Access::Read, |connection| stops::not_lifted(connection).map(drop)).await
     }
 
     /// Runs `work` in the store's thread, inside a transaction, and waits until that is committed.

@@ -1,6 +1,8 @@
 //! The tables, and the settings of a connection.
 
-use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::Options;
 use crate::store::StoreError;
@@ -99,6 +101,16 @@ pub(super) fn prepare(connection: &mut Connection, options: &Options) -> Result<
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
     Ok(transaction.commit()?)
+}
+
+/// One more connection to a file that is set up, for reading. It waits for nobody: who finds it locked asks elsewhere.
+pub(super) fn reader(file: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(std::time::Duration::ZERO)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    Ok(connection)
 }
 
 /// Answers whether the file is empty.

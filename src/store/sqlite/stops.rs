@@ -11,12 +11,8 @@ const COLUMNS: &str = "number, kind, name, reason, reference, begins, ends, adde
 
 impl Stops for Sqlite {
     async fn in_force(&self, subjects: Vec<StopSubject>, now: Timestamp) -> Result<Vec<Stop>, StoreError> {
-        self.call(Access::Read, move |connection| {
-            // Nearly always nothing is stopped, and then this is one look at an empty index.
-            let active = select(connection, "WHERE lifted IS NULL ORDER BY number")?;
-            Ok(active.into_iter().filter(|stop| stop.is_in_force(now) && subjects.contains(&stop.subject)).collect())
-        })
-        .await
+        let not_lifted = self.look(not_lifted).await?;
+        Ok(not_lifted.into_iter().filter(|stop| stop.is_in_force(now) && subjects.contains(&stop.subject)).collect())
     }
 
     async fn add(&self, stop: NewStop, now: Timestamp) -> Result<Stop, StoreError> {
@@ -27,7 +23,7 @@ impl Stops for Sqlite {
         self.call(Access::Flush, move |connection| {
             let stop = stop.numbered(0, now);
             let same = |other: &Stop| other.subject == stop.subject && other.by == stop.by && other.is_in_force(now);
-            if select(connection, "WHERE lifted IS NULL ORDER BY number")?.iter().any(same) {
+            if not_lifted(connection)?.iter().any(same) {
                 return Ok(None);
             }
             insert(connection, stop).map(Some)
@@ -53,6 +49,11 @@ impl Stops for Sqlite {
     async fn history(&self) -> Result<Vec<Stop>, StoreError> {
         self.call(Access::Read, |connection| select(connection, "ORDER BY number")).await
     }
+}
+
+/// The stops that nobody has lifted. Nearly always there is none, and then this is one look at an empty index.
+pub(super) fn not_lifted(connection: &Connection) -> Result<Vec<Stop>, StoreError> {
+    select(connection, "WHERE lifted IS NULL ORDER BY number")
 }
 
 /// Writes the stop, and answers it with its number.

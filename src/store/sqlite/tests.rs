@@ -120,6 +120,27 @@ async fn a_stop_added_by_another_process_holds_for_the_next_message() {
 }
 
 #[tokio::test]
+async fn a_stop_is_found_when_nobody_can_look_in_place() {
+    let (store, directory) = fresh();
+    let stop = NewStop::new(StopSubject::Everything, "flood", "call 7", (None, None), "root").unwrap();
+    let added = [store.add(stop, at(0)).await.unwrap()];
+    let subjects = || vec![StopSubject::Everything];
+    let busy = std::mem::take(&mut *store.readers.lock().unwrap());
+    assert_eq!(store.in_force(subjects(), at(0)).await.unwrap(), added, "all are in use");
+    let elsewhere = Connection::open(directory.path().join("empty.sqlite")).unwrap();
+    store.readers.lock().unwrap().push(elsewhere);
+    assert_eq!(store.in_force(subjects(), at(0)).await.unwrap(), added, "the look fails");
+    assert!(!busy.is_empty());
+}
+
+#[tokio::test]
+async fn a_reader_writes_nothing() {
+    let (store, _directory) = fresh();
+    let written = store.look_here(|connection| Ok(connection.execute("DELETE FROM stop", [])?));
+    assert_eq!(written, None);
+}
+
+#[tokio::test]
 async fn a_full_disk_is_said_and_takes_nothing_back() {
     let directory = TempDir::new().unwrap();
     let options = Options { pages_max: Some(20), ..Options::default() };
