@@ -96,6 +96,13 @@ pub(super) struct Asked {
     pub reservation: Option<ReservationId>,
 }
 
+impl Asked {
+    /// No counter was concerned.
+    fn nothing() -> Self {
+        Self { quota: QuotaState::Granted(Vec::new()), copies: None, reservation: None }
+    }
+}
+
 impl Memory {
     /// Forgets counters whose span ended before this.
     pub(super) async fn forget_counters(&self, before: Timestamp) -> Result<(), Trouble> {
@@ -143,6 +150,9 @@ impl Memory {
         demands: Vec<Demand>,
         compared: Vec<Compared>,
     ) -> Result<Asked, Trouble> {
+        if demands.is_empty() && compared.is_empty() {
+            return Ok(Asked::nothing());
+        }
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).map_err(|_| Trouble::Random)?;
         let id = ReservationId::new(octets);
@@ -165,7 +175,7 @@ impl Memory {
         expires: Timestamp,
     ) -> Result<Asked, Trouble> {
         if demands.is_empty() {
-            return Ok(Asked { quota: QuotaState::Granted(Vec::new()), copies: None, reservation: None });
+            return Ok(Asked::nothing());
         }
         let reserved = self.store.reserve(id, demands.clone(), now, expires).await?;
         let counted = |demand: &Demand, counted: u64| Counted {
