@@ -4,6 +4,8 @@
 //! The first two octets choose the edits, the rest is the message; `run` puts the octets before the golden messages.
 #![no_main]
 
+mod dice;
+
 use std::collections::HashSet;
 
 use charter_milter::message::address::Address;

@@ -1,6 +1,8 @@
 //! Any bytes as a line of the log: reading ends, and what is read is written again as the same record.
 #![no_main]
 
+mod dice;
+
 use charter_milter::decision_log::line::{Draft, Line, QuotedReference};
 use libfuzzer_sys::fuzz_target;
 

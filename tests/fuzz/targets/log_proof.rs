@@ -4,6 +4,8 @@
 //! either fails or still proves the record it was made for.
 #![no_main]
 
+mod dice;
+
 mod log;
 
 use std::sync::LazyLock;

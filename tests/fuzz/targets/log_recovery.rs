@@ -6,6 +6,8 @@
 //! signed lines are not what they were, before recovery or after it, and always passes one whose end was only torn.
 #![no_main]
 
+mod dice;
+
 mod log;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,8 @@
 //! Any bytes: the scan ends, and its ranges lie inside one another in order.
 #![no_main]
 
+mod dice;
+
 use charter_milter::message::mime::{Limits, parse};
 use libfuzzer_sys::fuzz_target;
 

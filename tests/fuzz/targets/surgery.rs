@@ -2,6 +2,8 @@
 //! ambiguous after, has nothing left to remove, and keeps its texts.
 #![no_main]
 
+mod dice;
+
 use charter_milter::message::attachments::{Class, Place, find};
 use charter_milter::message::edit::PartRemoval;
 use charter_milter::message::headers;

@@ -2,6 +2,8 @@
 //! what comes out is bounded by what went in. libFuzzer's own clock (`-timeout`) bounds the time.
 #![no_main]
 
+mod dice;
+
 use std::sync::LazyLock;
 
 use charter_milter::charter::petition::{Pack, Settings, analyse};
