@@ -1,5 +1,5 @@
-//! Random numbers that are the same in each run. Hash tables take their keys from them: with keys of its own each run would go
-//! other ways through the same code, and nobody could have again what one of them has found.
+//! Random numbers that are the same in each run. The hash tables of the standard library take their keys from them: with keys of
+//! its own each run would go other ways through the same code from its first input on.
 
 use std::cell::Cell;
 
