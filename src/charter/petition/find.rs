@@ -118,7 +118,7 @@ struct Search<'a> {
     candidates: Vec<usize>,
     /// The words of the sentence that is being read.
     here: Words<'a>,
-    /// Those of the sentence before it.
+    /// Those of the sentence before it; none before the first.
     before: Words<'a>,
 }
 
@@ -155,24 +155,20 @@ impl Search<'_> {
             if self.is_full(wanted.signal) || respelled && signal.weight < 0.0 {
                 continue;
             }
-            let mut place = None;
-            for hit in wanted.phrase.places(&self.here) {
+            let unguarded = |hit: Range<usize>| {
                 let covered = words.get(hit.clone()).unwrap_or_default();
-                let (Some(head), Some(tail)) = (covered.first(), covered.last()) else { continue };
+                let (head, tail) = (covered.first()?, covered.last()?);
                 // From one quotation to another: the words are spoken of, « sign » and « petition ».
                 let in_quotation = !signal.quotations && head.quoted && tail.quoted;
-                let at = At { search: self, hit, only_hit: respelled, has_before: index > 0 };
-                if in_quotation || at.guarded(signal) {
-                    continue;
-                }
+                let at = At { search: self, hit, only_hit: respelled };
                 // The word of a link stands where its tag begins, before its text.
-                place = Some(Place {
+                (!in_quotation && !at.guarded(signal)).then(|| Place {
                     part: head.place.part,
                     start: head.place.start.min(tail.place.start),
                     end: head.place.end.max(tail.place.end),
-                });
-                break;
-            }
+                })
+            };
+            let place = wanted.phrase.places(&self.here).find_map(unguarded);
             if let Some(place) = place {
                 self.add(wanted.signal, place, index);
             }
@@ -259,7 +255,6 @@ struct At<'a> {
     /// The words it covers.
     hit: Range<usize>,
     only_hit: bool,
-    has_before: bool,
 }
 
 impl At<'_> {
@@ -273,13 +268,12 @@ impl At<'_> {
     }
 
     fn holds(&self, scope: Scope, phrase: &Phrase) -> bool {
-        let search = self.search;
-        let here = &search.here;
+        let Search { here, before, .. } = self.search;
         match scope {
             Scope::Sentence => phrase.is_in(here),
             Scope::Before => phrase.find(here, 0).is_some_and(|found| found.start <= self.hit.end),
             Scope::Hit => phrase.places(here).any(|found| found.start < self.hit.end && found.end > self.hit.start),
-            Scope::Nearby => phrase.is_in(here) || self.has_before && phrase.is_in(&search.before),
+            Scope::Nearby => phrase.is_in(here) || phrase.is_in(before),
         }
     }
 }
