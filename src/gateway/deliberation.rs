@@ -17,7 +17,7 @@ use crate::message::address::Address;
 use crate::message::edit::{self, EditName, Edited};
 use crate::message::envelope::Envelope;
 use crate::message::headers::Header;
-use crate::message::mime::{self, Tree};
+use crate::message::mime::{self, Skim, Tree};
 use crate::proof::{self, authentication_results, dkim};
 use crate::store::{FLOOD_BREAKER, NewStop, ReservationId, StopSubject, Stops as _};
 use crate::wording;
@@ -64,14 +64,14 @@ pub(super) async fn envelope(matter: &Matter, envelope: &Envelope, sources: Sour
     Ok(first_walk(matter, envelope, None, &state))
 }
 
-/// Decides with everything.
+/// Decides with everything: the message, and what was seen of it while it arrived.
 pub(super) async fn content(
     matter: &Matter,
     envelope: &Envelope,
-    raw: &[u8],
+    (raw, skim): (&[u8], Skim),
     sources: Sources<'_>,
 ) -> Result<Deliberation, Trouble> {
-    let facts = Facts::new(matter, raw);
+    let facts = Facts::new(matter, raw, skim);
     let mut state = State { credentials: facts.credentials(matter, sources.dkim).await, ..State::default() };
     if let Some(memory) = sources.memory {
         state.stops = memory.stops(matter, facts.subjects(matter, envelope)).await?;
@@ -157,9 +157,9 @@ struct First {
 }
 
 impl<'a> Facts<'a> {
-    fn new(matter: &Matter, raw: &'a [u8]) -> Self {
+    fn new(matter: &Matter, raw: &'a [u8], skim: Skim) -> Self {
         let (header, _) = Header::split(raw);
-        Self { raw, header, tree: mime::parse(raw, &matter.in_force.mime_limits) }
+        Self { raw, header, tree: mime::parse_skimmed(raw, skim, &matter.in_force.mime_limits) }
     }
 
     /// Octets of its texts, as they are written.

@@ -11,7 +11,7 @@ use crate::charter::verdict::{Decision, Evidence, Verdict};
 use crate::charter::{Scope, attachments};
 use crate::message::envelope::Envelope;
 use crate::message::headers;
-use crate::message::mime::{self, Tree};
+use crate::message::mime::{self, Skim, Tree};
 use crate::proof::dkim;
 use crate::wording::replies::Reply;
 
@@ -46,7 +46,7 @@ pub async fn explain(
     if at_envelope {
         return Some(Explained { matter, envelope, raw, at_envelope, decision, deliberation: None });
     }
-    let deliberation = deliberation::content(&matter, &envelope, &raw, sources).await.ok()?;
+    let deliberation = deliberation::content(&matter, &envelope, (&raw, Skim::default()), sources).await.ok()?;
     let decision = deliberation.decision.clone();
     Some(Explained { matter, envelope, raw, at_envelope, decision, deliberation: Some(deliberation) })
 }

@@ -35,6 +35,7 @@ use crate::message::address::Address;
 use crate::message::edit::{Edited, notify};
 use crate::message::envelope::{Envelope, Recipient};
 use crate::message::headers::HeaderEdit;
+use crate::message::mime::Skim;
 use crate::milter::meters;
 use crate::proof::dkim;
 use crate::store::ReservationId;
@@ -67,6 +68,17 @@ pub enum Outcome {
     Refuse(Reply),
     /// It passes with these effects.
     Deliver(Box<Effects>),
+}
+
+/// A message that has come in whole.
+#[derive(Debug, Default)]
+pub struct Arrived {
+    /// Header, empty line, body; all lines as on the wire.
+    pub raw: Vec<u8>,
+    /// What was seen of it on the way.
+    pub skim: Skim,
+    /// Its share of the memory budget.
+    pub permit: Option<Permit>,
 }
 
 /// A ruling for the protocol: what to tell the MTA, and what to settle once it has been told.
@@ -289,8 +301,7 @@ impl Gateway {
         self: &Arc<Self>,
         mut matter: Matter,
         envelope: Envelope,
-        raw: Vec<u8>,
-        permit: Option<Permit>,
+        arrived: Arrived,
         role: Role,
     ) -> Ruled {
         matter.has_arrived(self.now());
@@ -298,8 +309,8 @@ impl Gateway {
         let (gateway, for_faults) = (Arc::clone(self), (matter.clone(), envelope.clone()));
         let started = std::time::Instant::now();
         // A task of its own: a panic in it is an answer here, and not the silent end of the session.
-        let size = raw.len();
-        let ruling = async move { gateway.rule(&matter, &envelope, (raw, permit), role).await };
+        let size = arrived.raw.len();
+        let ruling = async move { gateway.rule(&matter, &envelope, arrived, role).await };
         let mut task =
             if size > JUDGED_HERE_BYTES_MAX { self.parts.background.spawn(ruling) } else { tokio::spawn(ruling) };
         let reason = match tokio::time::timeout(deadline, &mut task).await {
@@ -328,10 +339,10 @@ impl Gateway {
         &self,
         matter: &Matter,
         envelope: &Envelope,
-        (raw, permit): (Vec<u8>, Option<Permit>),
+        Arrived { raw, skim, permit }: Arrived,
         role: Role,
     ) -> Ruled {
-        let mut deliberation = match deliberation::content(matter, envelope, &raw, self.sources()).await {
+        let mut deliberation = match deliberation::content(matter, envelope, (&raw, skim), self.sources()).await {
             Ok(deliberation) => deliberation,
             Err(trouble) => {
                 return self.trouble(matter, envelope, &trouble).await.map_or_else(Ruled::pass, Ruled::refuse);

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::charter::verdict::{Evidence, ReasonCode};
-use crate::gateway::{Gateway, Matter, Permit, Ruled, UnderWay};
+use crate::gateway::{Arrived, Gateway, Matter, Ruled, UnderWay};
 use crate::message::address::Address;
 use crate::message::envelope::{Envelope, Recipient};
 use crate::wording::replies::Reply;
@@ -39,11 +39,10 @@ pub struct Session {
 struct Incoming {
     envelope: Envelope,
     matter: Option<Matter>,
-    raw: Vec<u8>,
+    arrived: Arrived,
     fields: usize,
     header_bytes: usize,
     header_done: bool,
-    permit: Option<Permit>,
     over: Option<(ReasonCode, &'static str)>,
     /// Held from DATA on: a daemon that stops waits for it.
     under_way: Option<UnderWay>,
@@ -96,11 +95,10 @@ impl Session {
         self.incoming = Some(Incoming {
             envelope,
             matter: None,
-            raw: Vec::new(),
+            arrived: Arrived::default(),
             fields: 0,
             header_bytes: 0,
             header_done: false,
-            permit: None,
             over: None,
             under_way: None,
         });
@@ -142,7 +140,7 @@ impl Session {
             self.incoming = None;
             return Reaction::Refuse(reply);
         };
-        (incoming.raw, incoming.permit) = (room, Some(permit));
+        incoming.arrived = Arrived { raw: room, permit: Some(permit), ..Arrived::default() };
         incoming.matter = Some(matter);
         Reaction::Continue
     }
@@ -159,26 +157,26 @@ impl Session {
         if name.len() + value.len() > bytes(limits.header_field_bytes_max) {
             incoming.over.get_or_insert((ReasonCode::OverLimit, "header-field-bytes"));
         }
-        if incoming.raw.len() + name.len() + value.len() > bytes(limits.header_bytes_max) {
+        if incoming.arrived.raw.len() + name.len() + value.len() > bytes(limits.header_bytes_max) {
             incoming.over.get_or_insert((ReasonCode::OverLimit, "header-bytes"));
         }
         if incoming.over.is_some() {
             return;
         }
-        incoming.raw.extend_from_slice(name);
-        incoming.raw.push(b':');
-        append_with_crlf(&mut incoming.raw, value);
-        incoming.raw.extend_from_slice(b"\r\n");
+        incoming.arrived.raw.extend_from_slice(name);
+        incoming.arrived.raw.push(b':');
+        append_with_crlf(&mut incoming.arrived.raw, value);
+        incoming.arrived.raw.extend_from_slice(b"\r\n");
     }
 
     /// The end of the header: what only concerned the header need not send its body.
     pub fn end_of_header(&mut self) -> Reaction {
         let Some(incoming) = &mut self.incoming else { return Reaction::Continue };
-        incoming.raw.extend_from_slice(b"\r\n");
-        incoming.header_bytes = incoming.raw.len();
+        incoming.arrived.raw.extend_from_slice(b"\r\n");
+        incoming.header_bytes = incoming.arrived.raw.len();
         incoming.header_done = true;
         let Some(matter) = &incoming.matter else { return Reaction::Continue };
-        if incoming.over.is_none() && matter.ends_with_header(&incoming.envelope, &incoming.raw) {
+        if incoming.over.is_none() && matter.ends_with_header(&incoming.envelope, &incoming.arrived.raw) {
             self.incoming = None;
             return Reaction::Accept;
         }
@@ -192,17 +190,18 @@ impl Session {
         if incoming.over.is_some() {
             return Reaction::Skip;
         }
-        let size = incoming.raw.len() + chunk.len();
+        let size = incoming.arrived.raw.len() + chunk.len();
         if size - incoming.header_bytes > bytes(matter.limits().body_bytes_max) {
             incoming.over = Some((ReasonCode::OverLimit, "body-bytes"));
         } else if !incoming.make_room(size) {
             incoming.over = Some((ReasonCode::OverBudget, "memory"));
         }
         if incoming.over.is_some() {
-            incoming.raw = Vec::new();
+            incoming.arrived.raw = Vec::new();
             return Reaction::Skip;
         }
-        incoming.raw.extend_from_slice(chunk);
+        incoming.arrived.raw.extend_from_slice(chunk);
+        incoming.arrived.skim.follow(&incoming.arrived.raw);
         Reaction::Continue
     }
 
@@ -221,9 +220,9 @@ impl Session {
             return Ruled::refuse(reply);
         }
         if !incoming.header_done {
-            incoming.raw.extend_from_slice(b"\r\n");
+            incoming.arrived.raw.extend_from_slice(b"\r\n");
         }
-        self.gateway.judge(matter, incoming.envelope, incoming.raw, incoming.permit, self.role).await
+        self.gateway.judge(matter, incoming.envelope, incoming.arrived, self.role).await
     }
 
     /// The message ends here without a decision: RSET, a new MAIL, or the client gone.
@@ -242,11 +241,12 @@ impl Incoming {
     /// Makes room for a message of `size` octets, in steps and not by doubling, and counts what is really taken; `false`
     /// when the memory budget is used up.
     fn make_room(&mut self, size: usize) -> bool {
-        if size > self.raw.capacity() {
-            self.raw.reserve_exact(size - self.raw.len() + growth(size));
+        let Arrived { raw, permit, .. } = &mut self.arrived;
+        if size > raw.capacity() {
+            raw.reserve_exact(size - raw.len() + growth(size));
         }
-        let taken = self.raw.capacity();
-        self.permit.as_mut().is_some_and(|permit| permit.grow_to(taken))
+        let taken = raw.capacity();
+        permit.as_mut().is_some_and(|permit| permit.grow_to(taken))
     }
 }
 

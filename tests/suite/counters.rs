@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use charter_milter::charter::verdict::ReasonCode;
 use charter_milter::config::Config;
 use charter_milter::decision_log::{Journal, Options, Pseudonymizer, Role};
-use charter_milter::gateway::{Gateway, InForce, Memory, Outcome, Parts};
+use charter_milter::gateway::{Arrived, Gateway, InForce, Memory, Outcome, Parts};
 use charter_milter::hold::ledger;
 use charter_milter::message::address::Address;
 use charter_milter::message::envelope::{Envelope, Recipient};
@@ -112,7 +112,8 @@ impl World {
             return Told::Refused(format!("{reply:?}"));
         }
         self.pass(self.arriving_seconds);
-        let ruled = self.gateway.judge(matter, envelope, raw.into_bytes(), None, milter::Role::Full).await;
+        let arrived = Arrived { raw: raw.into_bytes(), ..Arrived::default() };
+        let ruled = self.gateway.judge(matter, envelope, arrived, milter::Role::Full).await;
         let told = match ruled.outcome {
             Outcome::Refuse(reply) => Told::Refused(format!("{reply:?}")),
             Outcome::Pass | Outcome::Deliver(_) => Told::Taken,

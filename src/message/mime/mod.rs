@@ -11,13 +11,15 @@ pub mod decode;
 mod draw;
 pub mod header;
 mod scan;
+mod skim;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 pub use ambiguity::{Ambiguity, AmbiguityKind};
 pub use draw::draw;
-pub use scan::parse;
+pub use scan::{parse, parse_skimmed};
+pub use skim::Skim;
 
 /// A body part, by its place in the tree's preorder; 0 is the message itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

@@ -1,8 +1,8 @@
 //! The scan itself: from bytes to a [`Tree`].
 //!
 //! One walk over the message with a stack of open multiparts. Between headers the walk leaps from one line that starts
-//! with `--` to the next, so that the bodies of attachments cost one vectorised search. Where programs disagree the
-//! scan takes the reading that shows more parts, and names the disagreement.
+//! with `--` to the next, past what the [`Skim`] has seen none in. Where programs disagree the scan takes the reading that
+//! shows more parts, and names the disagreement.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,35 +12,44 @@ use memchr::memmem;
 use super::ambiguity::{Ambiguity, AmbiguityKind};
 use super::content::Content;
 use super::header;
+use super::skim::{self, Skim};
 use super::{Limits, Multipart, Part, PartId, TransferEncoding, Tree, decode};
 
 /// Scans a message: header block, empty line, body. Cannot fail; what is not understood is in
 /// [`Tree::ambiguities`].
 #[must_use]
 pub fn parse(raw: &[u8], limits: &Limits) -> Tree {
+    parse_skimmed(raw, Skim::default(), limits)
+}
+
+/// Scans a message of which the first octets, or all, were skimmed while they arrived.
+#[must_use]
+pub fn parse_skimmed(raw: &[u8], mut skim: Skim, limits: &Limits) -> Tree {
+    skim.follow(raw);
     let mut scan = Scan {
         raw,
+        skim: &skim,
         limits,
         parts: Vec::new(),
         open: Vec::new(),
         frames: Vec::new(),
         ambiguities: BTreeSet::new(),
         at: 0,
-        stray: Stray::at_start_of(raw),
-        checked: 0,
     };
     scan.open_entity(Announced { delimiter: 0..0, at: 0, parent: None });
     scan.walk();
     scan.close_down_to(0, raw.len());
     scan.check_texts();
-    scan.check_lines(raw.len());
-    scan.name_stray_controls();
+    for kind in skim.stray_controls(raw) {
+        scan.note(PartId::ROOT, kind);
+    }
     let line_end = if memmem::find(raw, b"\r\n").is_none() && raw.contains(&b'\n') { "\n" } else { "\r\n" };
     Tree { parts: scan.parts, ambiguities: scan.ambiguities.into_iter().collect(), line_end }
 }
 
 struct Scan<'a> {
     raw: &'a [u8],
+    skim: &'a Skim,
     limits: &'a Limits,
     parts: Vec<Part>,
     /// The parts whose end has not been found yet, outermost first.
@@ -50,20 +59,6 @@ struct Scan<'a> {
     ambiguities: BTreeSet<Ambiguity>,
     /// The start of the first line that has not been looked at.
     at: usize,
-    stray: Stray,
-    /// Up to here the octets have been checked for stray controls.
-    checked: usize,
-}
-
-/// A body of megabytes is looked at in blocks of so many octets: what looks first brings them near for what looks next.
-const BLOCK_BYTES: usize = 64 * 1024;
-
-/// CR and LF that do not stand together (RFC 5322 section 2.3), and NUL.
-#[derive(Default)]
-struct Stray {
-    cr: bool,
-    lf: bool,
-    nul: bool,
 }
 
 /// An open multipart.
@@ -101,28 +96,8 @@ impl Scan<'_> {
         self.raw.get(range).unwrap_or_default()
     }
 
-    /// Checks what has not been checked up to `end`.
-    fn check_lines(&mut self, end: usize) {
-        if end > self.checked {
-            // One octet more: each is judged with the next.
-            self.stray.look_at(self.raw.get(self.checked..(end + 1).min(self.raw.len())).unwrap_or_default());
-            self.checked = end;
-        }
-    }
-
-    fn name_stray_controls(&mut self) {
-        let Stray { cr, lf, nul } = self.stray;
-        let bare_cr = cr || self.raw.ends_with(b"\r");
-        for (found, kind) in [(bare_cr, AmbiguityKind::BareCr), (lf, AmbiguityKind::BareLf), (nul, AmbiguityKind::Nul)]
-        {
-            if found {
-                self.note(PartId::ROOT, kind);
-            }
-        }
-    }
-
     fn walk(&mut self) {
-        let finder = memmem::Finder::new(b"\n--");
+        let finder = skim::dashes();
         while !self.frames.is_empty() {
             let Some(start) = self.next_dashes(&finder) else { return };
             let end = header::line_end(self.raw, start);
@@ -151,22 +126,16 @@ impl Scan<'_> {
     }
 
     /// The start of the next line that begins with two dashes.
-    fn next_dashes(&mut self, finder: &memmem::Finder<'_>) -> Option<usize> {
+    fn next_dashes(&self, finder: &memmem::Finder<'_>) -> Option<usize> {
         if self.raw.get(self.at..)?.starts_with(b"--") {
             return Some(self.at);
         }
-        let mut from = self.at;
-        while from < self.raw.len() {
-            let end = (from + BLOCK_BYTES).min(self.raw.len());
-            self.check_lines(end);
+        self.skim.blocks_with_dashes(self.at).find_map(|block| {
+            let from = block.start.max(self.at);
             // A line end in this block, its dashes perhaps in the next.
-            let block = self.raw.get(from..(end + finder.needle().len() - 1).min(self.raw.len()))?;
-            if let Some(found) = finder.find(block) {
-                return Some(from + found + 1);
-            }
-            from = end;
-        }
-        None
+            let to = (block.end + finder.needle().len() - 1).min(self.raw.len());
+            finder.find(self.raw.get(from..to)?).map(|found| from + found + 1)
+        })
     }
 
     /// Where the line end before the line at `start` begins; it belongs to the boundary (RFC 2046 section 5.1.1).
@@ -425,27 +394,6 @@ impl Scan<'_> {
         }
         for (id, kind) in found {
             self.note(id, kind);
-        }
-    }
-}
-
-impl Stray {
-    /// What the first octet alone says; each later one is judged with the one before it.
-    fn at_start_of(raw: &[u8]) -> Self {
-        Self { cr: false, lf: raw.first() == Some(&b'\n'), nul: raw.first() == Some(&0) }
-    }
-
-    /// Judges each octet but the first with the one before it. The first pass only asks whether there is anything: without
-    /// branches it becomes vector instructions, and is all that ordinary messages need.
-    fn look_at(&mut self, octets: &[u8]) {
-        let pairs = || octets.iter().zip(octets.get(1..).unwrap_or_default());
-        let odd = |byte: u8, next: u8| u8::from(byte == b'\r') ^ u8::from(next == b'\n') | u8::from(next == 0);
-        if pairs().fold(0, |any, (byte, next)| any | odd(*byte, *next)) != 0 {
-            for (byte, next) in pairs() {
-                self.cr |= *byte == b'\r' && *next != b'\n';
-                self.lf |= *byte != b'\r' && *next == b'\n';
-                self.nul |= *next == 0;
-            }
         }
     }
 }

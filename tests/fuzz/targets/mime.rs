@@ -1,13 +1,16 @@
-//! Any bytes: the scan ends, and its ranges lie inside one another in order.
+//! Any bytes: the scan ends, its ranges lie inside one another in order, and it matters not in what pieces they arrived.
 #![no_main]
 
 mod dice;
 
-use charter_milter::message::mime::{Limits, parse};
+use charter_milter::message::mime::{Limits, Skim, parse, parse_skimmed};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|raw: &[u8]| {
     let tree = parse(raw, &Limits::default());
+    let mut skim = Skim::default();
+    skim.follow(&raw[..raw.len() / 3]);
+    assert_eq!(parse_skimmed(raw, skim, &Limits::default()), tree);
     let mut last_start = 0;
     for part in tree.parts() {
         assert!(part.header.start <= part.header.end && part.header.end <= part.body.start);
