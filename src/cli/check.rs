@@ -22,11 +22,10 @@ use summary::Summary;
 /// with 2 when the file cannot be read.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The main configuration file.
-    #[arg(long, short, value_name = "FILE", default_value = super::CONFIG_FILE, conflicts_with = "files")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigFile,
     /// Charter files to check by themselves, without the main file; or another main file.
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", conflicts_with = "config")]
     files: Vec<PathBuf>,
     /// Print JSON for programs.
     #[arg(long)]
@@ -52,7 +51,7 @@ pub fn run(args: &Args) -> Exit {
 /// When `out` cannot be written.
 fn check(args: &Args, now: Timestamp, out: &mut impl Write, colour: bool) -> std::io::Result<Exit> {
     let loaded = match args.files.as_slice() {
-        [] => Config::load(&args.config),
+        [] => Config::load(&args.config.path),
         [main] if Config::is_main_file(main) => Config::load(main),
         charters => Config::load_charters(charters),
     };

@@ -6,7 +6,6 @@ mod postfix;
 mod sendmail;
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
@@ -18,9 +17,8 @@ use crate::config::daemon::MtaKind;
 /// Arguments of `doctor`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Main configuration file
-    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigFile,
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
@@ -108,7 +106,7 @@ impl Finding {
 /// Runs `doctor`.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
+    let Some(config) = args.config.load() else { return Exit::Failed };
     let server: Result<_, Box<dyn std::error::Error>> = match config.daemon.mta.kind {
         MtaKind::Postfix => postfix::examine(&config.daemon).map_err(Into::into),
         MtaKind::Sendmail => sendmail::examine(&config.daemon).map_err(Into::into),

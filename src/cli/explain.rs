@@ -26,9 +26,8 @@ use messages::Messages;
 pub struct Args {
     /// A message (.eml), an mbox file or a Maildir.
     message: PathBuf,
-    /// The main configuration file.
-    #[arg(long, short, value_name = "FILE", default_value = super::CONFIG_FILE)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigFile,
     /// The envelope sender; that of Return-Path or From when left out. `<>` is the null sender.
     #[arg(long, value_name = "ADDRESS")]
     from: Option<String>,
@@ -64,7 +63,7 @@ pub struct Args {
 /// Runs the command: 0 when every message would pass or be held, 1 when one would be refused, 2 when it cannot work.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
+    let Some(config) = args.config.load() else { return Exit::Failed };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let explained = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(explain_all(args, config)));
     explained.unwrap_or_else(|error| {

@@ -2,7 +2,6 @@
 //! log before anything is shown or done (am:A3).
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 use jiff::Timestamp;
@@ -21,9 +20,8 @@ use crate::hold::{Entry, QueueId, State};
 /// Arguments of `held`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Main configuration file
-    #[arg(long, global = true, value_name = "FILE", default_value = super::CONFIG_FILE)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigFile,
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
@@ -101,7 +99,7 @@ impl<E: Into<ReleaseError>> From<E> for HeldError {
 /// Runs `held`.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
+    let Some(config) = args.config.load() else { return Exit::Failed };
     match work(args, config) {
         Ok(()) => Exit::Fine,
         Err(error @ (HeldError::Unknown(_) | HeldError::NotWaiting(..) | HeldError::NotOnHold(_))) => {

@@ -19,12 +19,12 @@ pub mod stop;
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::config::DEFAULT_PATH as CONFIG_FILE;
+use crate::config::{Config, DEFAULT_PATH as CONFIG_FILE};
 use clock::now;
 
 /// What a subcommand tells the shell.
@@ -128,9 +128,19 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// The configuration in a file; where it is wrong, all its problems are shown and there is none.
-fn configuration(path: &Path) -> Option<crate::config::Config> {
-    crate::config::Config::load(path).map_err(|report| complain(&report)).ok()
+/// The configuration that a command works with.
+#[derive(Debug, Clone, clap::Args)]
+struct ConfigFile {
+    /// Main configuration file
+    #[arg(id = "config", long, short, global = true, value_name = "FILE", default_value = CONFIG_FILE)]
+    path: PathBuf,
+}
+
+impl ConfigFile {
+    /// What the file says; where it is wrong, all its problems are shown and there is none.
+    fn load(&self) -> Option<Config> {
+        Config::load(&self.path).map_err(|report| complain(&report)).ok()
+    }
 }
 
 /// Shows the problems of a configuration on standard error, in colour on a terminal.

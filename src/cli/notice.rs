@@ -1,7 +1,6 @@
 //! `charter-milter notice`: the information text for members (cnrs:IV, pm:8), from the configuration in force.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use super::Exit;
 use crate::wording::information;
@@ -11,9 +10,8 @@ use crate::wording::information;
 pub struct Args {
     /// The charter, by its id; every charter when left out.
     charter: Option<String>,
-    /// The main configuration file.
-    #[arg(long, short, value_name = "FILE", default_value = super::CONFIG_FILE)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigFile,
     /// A page of HTML instead of plain text.
     #[arg(long)]
     html: bool,
@@ -25,7 +23,7 @@ const DAY_SECONDS: u64 = 86_400;
 /// Writes the notices to standard output.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
+    let Some(config) = args.config.load() else { return Exit::Failed };
     let wanted = |id: &str| args.charter.as_ref().is_none_or(|charter| charter == id);
     let charters: Vec<_> = config.charters.iter().filter(|charter| wanted(&charter.id)).collect();
     if charters.is_empty() {

@@ -2,7 +2,6 @@
 //! to kill it, does no harm.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use jiff::{SignedDuration, Timestamp};
@@ -18,9 +17,8 @@ const PATIENCE_SECONDS: u32 = 50;
 /// Arguments of `release`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Main configuration file
-    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigFile,
     /// Go on for so long where the pace says that the next message may leave a little later
     #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE_SECONDS)]
     patience: u32,
@@ -32,7 +30,7 @@ pub struct Args {
 /// Runs `release`.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
+    let Some(config) = args.config.load() else { return Exit::Failed };
     match work(args, config) {
         Ok(Some(summary)) => {
             print(&summary, args.json);

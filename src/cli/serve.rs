@@ -37,9 +37,8 @@ const LAST_WORK_MAX: Duration = Duration::from_secs(5);
 /// Runs the daemon.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The main configuration file.
-    #[arg(long, short, value_name = "FILE", default_value = super::CONFIG_FILE)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigFile,
 }
 
 /// Why the daemon did not start, or did not go on.
@@ -68,7 +67,7 @@ enum Failure {
 /// Runs the daemon until it is told to stop.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let Some(config) = super::configuration(&args.config) else { return Exit::Failed };
+    let Some(config) = args.config.load() else { return Exit::Failed };
     start_logging(&config.daemon);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let served = runtime.map_err(Failure::from).and_then(|runtime| {
@@ -243,7 +242,7 @@ impl Signals {
 
 /// Reads the configuration again. Sockets and directories stay as they were; a file with errors changes nothing.
 async fn reload(args: &Args, gateway: &Arc<Gateway>, in_force: &watch::Sender<Arc<InForce>>) {
-    let path = args.config.clone();
+    let path = args.config.path.clone();
     let loaded = tokio::task::spawn_blocking(move || Config::load(&path)).await;
     match loaded {
         Ok(Ok(config)) => {
@@ -269,7 +268,7 @@ async fn reload(args: &Args, gateway: &Arc<Gateway>, in_force: &watch::Sender<Ar
 
 /// Puts the digest of every file in force into the log.
 async fn announce(args: &Args, gateway: &Gateway, in_force: &InForce) {
-    let home = args.config.parent().unwrap_or(Path::new(""));
+    let home = args.config.path.parent().unwrap_or(Path::new(""));
     let files = in_force.config.files.iter().map(|file| FileDigest {
         name: file.path.strip_prefix(home).unwrap_or(&file.path).to_string_lossy().into_owned(),
         sha256: file.sha256.clone(),

@@ -4,7 +4,6 @@
 //! A stop is dated, has a reason and a reference, and holds from the next message on. The command leaves two records in
 //! the decision log: that it was used, before anything is changed (no record, no change), and what came into force.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -25,9 +24,8 @@ use crate::store::{Lift, NewStop, Stop, StopSubject, Stops as _};
 /// Arguments of `stop`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Main configuration file
-    #[arg(long, global = true, value_name = "FILE", default_value = super::CONFIG_FILE)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigFile,
     #[command(subcommand)]
     command: StopCommand,
 }
@@ -91,9 +89,8 @@ struct ListArgs {
 /// Arguments of `resume`.
 #[derive(Debug, ClapArgs)]
 pub struct ResumeArgs {
-    /// Main configuration file
-    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigFile,
     /// The number of the stop, as `stop list` shows it
     #[arg(value_name = "NUMBER")]
     number: i64,
@@ -109,7 +106,7 @@ pub struct ResumeArgs {
 #[must_use]
 pub fn run(args: &Args) -> Exit {
     let now = clock::now();
-    report(Desk::open(&args.config).and_then(|desk| match &args.command {
+    report(Desk::open(&args.config.path).and_then(|desk| match &args.command {
         StopCommand::Add(add) => desk.add(add, now),
         StopCommand::List(list) => desk.list(list, now),
     }))
@@ -118,7 +115,7 @@ pub fn run(args: &Args) -> Exit {
 /// Runs `resume`.
 #[must_use]
 pub fn resume(args: &ResumeArgs) -> Exit {
-    report(Desk::open(&args.config).and_then(|desk| desk.resume(args, clock::now())))
+    report(Desk::open(&args.config.path).and_then(|desk| desk.resume(args, clock::now())))
 }
 
 fn report(result: Result<Exit, Problem>) -> Exit {

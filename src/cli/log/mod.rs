@@ -36,9 +36,8 @@ pub struct Args {
     /// Directory of the log, or of a copy of it [default: the one of the configuration]
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Main configuration file
-    #[arg(long, global = true, value_name = "FILE", default_value = super::CONFIG_FILE)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigFile,
     #[command(subcommand)]
     command: LogCommand,
 }
@@ -72,7 +71,7 @@ enum LogCommand {
 #[must_use]
 pub fn run(args: Args) -> Exit {
     let Args { dir, config, command } = args;
-    let place = Place { dir, config };
+    let place = Place { dir, config: config.path };
     let result = match command {
         LogCommand::InitAuditor(args) => auditor::init(&place, &args),
         LogCommand::Verify(args) => verify::run(&place, &args),

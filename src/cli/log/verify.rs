@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 
 use super::{Exit, Place, Problem, now, print, read_cosigned, read_cosigners, read_key, read_note, to_json};
@@ -45,10 +44,7 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<Exit, Problem> {
     let anchors = Anchors { first_key, kept, cosigners: read_cosigners(&auditors)?, quorum: args.quorum };
 
     let bytes = Segments::open(layout.root()).and_then(|segments| segments.bytes()).unwrap_or(0);
-    let bar = ProgressBar::new(bytes);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent} % of {total_bytes}, {eta} left") {
-        bar.set_style(style);
-    }
+    let bar = crate::cli::progress(bytes);
     let result = verify(layout.root(), &anchors, |done| bar.set_position(done));
     bar.finish_and_clear();
 
