@@ -182,6 +182,9 @@ fn change(raw: &[u8], tree: &Tree, part: &Part, words: &Words) -> Result<Option<
         Written::Recoded(text) => recoded(part.encoding, &text, body, line_end),
     };
     let charset = charset.or_else(|| text.undeclared_utf8().then_some("utf-8"));
+    // Mail servers on the way can convert octets only where they are said to be there (RFC 6152 section 3) and what they mean.
+    let is_mislabelled = part.encoding == TransferEncoding::SevenBit && !body.is_ascii();
+    let encoding = encoding.or_else(|| (is_mislabelled && charset.or(label).is_some()).then_some("8bit"));
     let header = raw.get(part.header.clone()).unwrap_or_default();
     let header = with_content_fields(header, part, charset, encoding, line_end);
     // Between header and body stands the empty line, if there is one.
