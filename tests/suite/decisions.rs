@@ -469,7 +469,8 @@ fn a_receipt_request_inside_a_signature_is_marked_for_it_cannot_be_removed() {
             );
         })
     };
-    let result = String::from_utf8(signature("MIAGCyqGSIb3DQEJEAIB").passes().result().unwrap()).unwrap();
+    let result =
+        String::from_utf8(signature("MIAGCSqGSIb3DQEHAgYLKoZIhvcNAQkQAgE=").passes().result().unwrap()).unwrap();
     assert!(result.contains("X-Charter-Finding: receipt-requested\r\n"), "{result}");
     let result = String::from_utf8(signature("MIAGCSqGSIb3DQEHAg==").passes().result().unwrap()).unwrap();
     assert!(!result.contains("X-Charter-Finding"), "{result}");

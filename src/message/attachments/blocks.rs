@@ -9,6 +9,9 @@ use super::Class;
 use super::text::{Form, TextBlock};
 use crate::message::mime::decode;
 
+/// Longer words than this behind `begin` are no file mode.
+const MODE_CHARACTERS_MAX: usize = 6;
+
 /// Finds the blocks, in order. One pass over the lines; a block that has no end is taken as far as its lines look
 /// like it.
 pub(super) fn find(text: &[u8]) -> Vec<TextBlock> {
@@ -70,13 +73,14 @@ fn uuencode(line: &[u8], lines: &mut Lines<'_>, scattered: &mut Option<Scattered
     let rest = if is_base64 {
         line.get(13..)?
     } else {
-        line.get(..6).filter(|start| start.eq_ignore_ascii_case(b"begin "))?;
-        line.get(6..)?
+        line.get(..5).filter(|start| start.eq_ignore_ascii_case(b"begin"))?;
+        line.get(5..).filter(|rest| rest.starts_with(b" ") || rest.starts_with(b"\t"))?
     };
+    // Three digits in octal say who may read the file; programs take whatever number they find.
     let rest = rest.trim_ascii_start();
-    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-    let name = rest.get(digits..)?;
-    if !rest.get(..3).is_some_and(|mode| mode.iter().all(|b| matches!(b, b'0'..=b'7'))) {
+    let mode = rest.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+    let name = rest.get(mode..)?;
+    if !rest.first()?.is_ascii_digit() || mode > MODE_CHARACTERS_MAX {
         return None;
     }
     let (end, size_bytes) = match following_data(lines, is_base64) {
@@ -152,17 +156,16 @@ fn is_strict_data(line: &[u8], line_bytes: usize) -> bool {
     groups > 0 && !line.iter().any(u8::is_ascii_lowercase) && groups == line_bytes / 4
 }
 
-/// The octets a line of uuencode carries, `None` when it is none. Some encoders drop trailing spaces, some add a
-/// check character.
+/// The octets a line of uuencode carries, `None` when it is none. Some encoders drop trailing spaces; what stands behind the
+/// characters that the first one counts, a check character or anything else, is read by nobody.
 fn uu_line(line: &[u8]) -> Option<u64> {
     let (first, data) = line.split_first()?;
-    if !matches!(first, b' '..=b'`') || !data.iter().all(|b| matches!(b, b' '..=b'`')) {
-        return None;
-    }
-    let octets = usize::from((first - b' ') & 0x3f);
+    let octets = usize::from(first.checked_sub(b' ').filter(|count| *count <= 0x40)? & 0x3f);
     let characters = octets.div_ceil(3) * 4;
+    let counted = data.get(..characters.min(data.len()))?;
     let short = data.len() < characters && data.len() + 4 < octets.div_ceil(3) * 3;
-    (!short && data.len() <= characters + 2 && (octets > 0 || data.len() <= 2)).then_some(octets as u64)
+    let is_data = counted.iter().all(|b| matches!(b, b' '..=b'`'));
+    (is_data && !short && (octets > 0 || data.len() <= 2)).then_some(octets as u64)
 }
 
 fn base64_line(line: &[u8]) -> Option<u64> {

@@ -89,7 +89,9 @@ fn look_at_tag(html: &[u8], element: &Element<'_, '_>, found: &mut Vec<TextBlock
             value.get(..5).filter(|start| start.eq_ignore_ascii_case("data:")).map(|_| 0)
         };
         let Some(uri) = start.and_then(|at| value.get(at..)) else { continue };
-        let Some((media_type, payload)) = read_uri(uri) else { continue };
+        // What begins with the scheme is such a URI, however its type is written; in a list it may be a word of a sentence.
+        let read = if is_list { read_uri(uri) } else { split_uri(uri) };
+        let Some((media_type, payload)) = read else { continue };
         if payload < PAYLOAD_BYTES_MIN {
             continue;
         }
@@ -137,12 +139,15 @@ fn position_of_uri(text: &[u8], from: usize) -> Option<usize> {
 
 /// Media type and length of the payload; `None` when it is no `data:` URI.
 fn read_uri(uri: &str) -> Option<(String, usize)> {
-    let rest = uri.get(5..)?;
-    let (head, payload) = rest.split_once(',')?;
+    split_uri(uri).filter(|(media_type, _)| media_type.bytes().all(|b| b.is_ascii_graphic()))
+}
+
+/// The same, whatever stands where the media type should; browsers look at the payload then.
+fn split_uri(uri: &str) -> Option<(String, usize)> {
+    let (head, payload) = uri.get(5..)?.split_once(',')?;
     let media_type = head.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_type = media_type.is_empty() || media_type.bytes().all(|b| b.is_ascii_graphic());
     let media_type = if media_type.is_empty() { "text/plain".to_owned() } else { media_type };
-    is_type.then_some((media_type, payload.len()))
+    Some((media_type, payload.len()))
 }
 
 /// An attribute's value as a browser fetches it: character references undone; tabs and line ends, which URL parsers
@@ -174,7 +179,8 @@ fn reference(text: &str) -> Option<(char, usize)> {
         Some(digits) => (digits, 16, 3),
         None => (digits, 10, 2),
     };
-    let length = digits.bytes().take(8).take_while(|b| char::from(*b).is_digit(radix)).count();
+    let length = digits.bytes().take_while(|b| char::from(*b).is_digit(radix)).count();
+    // However many zeros come first.
     let number = u32::from_str_radix(digits.get(..length)?, radix).ok()?;
     let semicolon = usize::from(digits.as_bytes().get(length) == Some(&b';'));
     Some((char::from_u32(number)?, skipped + length + semicolon))

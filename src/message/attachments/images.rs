@@ -1,6 +1,10 @@
 //! Which images the HTML of a message really shows.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+
+use lol_html::html_content::Element;
+use lol_html::{HtmlRewriter, Settings, element, text};
 
 use crate::message::mime::{Part, PartId, TransferEncoding, Tree, decode};
 
@@ -19,7 +23,7 @@ impl References {
     /// Whether the part is a picture, by type and by its first octets, that the HTML of a multipart/related around it
     /// shows (RFC 2387, RFC 2392, RFC 2557).
     pub(super) fn is_shown(&mut self, tree: &Tree, raw: &[u8], part: &Part) -> bool {
-        if part.media_type.main() != "image" || !starts_like_a_picture(part, raw) {
+        if !is_called_a_picture(part) || !starts_like_a_picture(part, raw) {
             return false;
         }
         let Some(related) = tree.ancestors(part.id).find(|a| a.media_type.name == "multipart/related") else {
@@ -34,7 +38,7 @@ impl References {
     }
 }
 
-/// What the HTML texts inside a multipart/related refer to: Content-IDs after `cid:`, and the values of `src`.
+/// What the HTML texts inside a multipart/related show: Content-IDs after `cid:`, and addresses as they stand.
 fn references(tree: &Tree, raw: &[u8], related: &Part) -> HashSet<String> {
     let mut found = HashSet::new();
     let inside = tree.parts().skip(related.id.0 as usize + 1).take_while(|part| part.depth > related.depth);
@@ -44,25 +48,88 @@ fn references(tree: &Tree, raw: &[u8], related: &Part) -> HashSet<String> {
     found
 }
 
+/// Reads one HTML text. A link to a picture, a comment or a word in the text show nothing.
 fn collect(html: &str, found: &mut HashSet<String>) {
-    let bytes = html.as_bytes();
-    let end_of = |from: usize| {
-        let rest = bytes.get(from..).unwrap_or_default();
-        from + rest.iter().position(|b| b"\"'<>)\r\n\t ".contains(b)).unwrap_or(rest.len())
+    let shown = RefCell::new(found);
+    let keep = |element: &Element<'_, '_>| {
+        let tag = element.tag_name();
+        for attribute in element.attributes() {
+            let (name, value) = (attribute.name(), attribute.value().replace("&amp;", "&"));
+            match name.as_str() {
+                "style" => keep_cids(&value, &mut shown.borrow_mut()),
+                "href" | "xlink:href" if !matches!(tag.as_str(), "image" | "use" | "feimage") => {}
+                "src" | "srcset" | "background" | "poster" | "lowsrc" | "dynsrc" | "data" | "href" | "xlink:href" => {
+                    keep_cids(&value, &mut shown.borrow_mut());
+                    // Content-Location (RFC 2557) is named as it stands.
+                    shown.borrow_mut().insert(value.trim().to_owned());
+                }
+                _ => {}
+            }
+        }
     };
+    let sheet = RefCell::new(String::new());
+    let settings = Settings::new()
+        .append_element_content_handler(element!("*", |element| {
+            keep(element);
+            Ok(())
+        }))
+        .append_element_content_handler(text!("style", |chunk| {
+            sheet.borrow_mut().push_str(chunk.as_str());
+            Ok(())
+        }))
+        .with_strict(false);
+    let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
+    // HTML that cannot be read to its end shows what it showed so far.
+    let _ = rewriter.write(html.as_bytes()).and_then(|()| rewriter.end());
+    keep_cids(&sheet.into_inner(), &mut shown.borrow_mut());
+}
+
+/// The Content-IDs after `cid:` in a value that may list several things.
+fn keep_cids(value: &str, found: &mut HashSet<String>) {
+    let bytes = value.as_bytes();
     for colon in memchr::memchr_iter(b':', bytes) {
         let scheme = colon.checked_sub(3).and_then(|start| bytes.get(start..colon));
         if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"cid")) {
-            let id = bytes.get(colon + 1..end_of(colon + 1)).unwrap_or_default();
-            found.insert(String::from_utf8_lossy(&decode::percent(id)).replace("&amp;", "&"));
+            let rest = bytes.get(colon + 1..).unwrap_or_default();
+            let id = rest.split(|octet| b"\"'<>)\r\n\t ".contains(octet)).next().unwrap_or_default();
+            found.insert(String::from_utf8_lossy(&decode::percent(id)).into_owned());
         }
     }
-    // Content-Location (RFC 2557) is named as it stands.
-    for at in memchr::memmem::find_iter(bytes, b"src=") {
-        let from = at + 4 + usize::from(matches!(bytes.get(at + 4), Some(b'"' | b'\'')));
-        let value = bytes.get(from..end_of(from)).unwrap_or_default();
-        found.insert(String::from_utf8_lossy(value).replace("&amp;", "&"));
-    }
+}
+
+/// The types of the pictures that mail programs show, as they are written in mail.
+const SUBTYPES: [&str; 18] = [
+    "png",
+    "x-png",
+    "apng",
+    "jpeg",
+    "jpg",
+    "pjpeg",
+    "gif",
+    "bmp",
+    "x-bmp",
+    "x-ms-bmp",
+    "x-icon",
+    "vnd.microsoft.icon",
+    "ico",
+    "webp",
+    "heic",
+    "heif",
+    "avif",
+    "jfif",
+];
+
+/// The endings of their names: a picture with another is offered as the file it is named.
+const ENDINGS: [&str; 13] =
+    ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "gif", "bmp", "ico", "webp", "heic", "heif", "avif"];
+
+/// Whether type and name are those of a picture.
+fn is_called_a_picture(part: &Part) -> bool {
+    let subtype = part.media_type.name.strip_prefix("image/").unwrap_or_default();
+    let name = part.file_name();
+    let ending =
+        name.as_deref().and_then(|name| name.trim().rsplit_once('.')).map(|(_, ending)| ending.to_ascii_lowercase());
+    SUBTYPES.contains(&subtype) && ending.is_none_or(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
 /// The first octets of the pictures that mail programs show; a file that only claims to be one is shown as a file.
@@ -75,8 +142,13 @@ fn starts_like_a_picture(part: &Part, raw: &[u8]) -> bool {
         TransferEncoding::Unknown => return false,
         encoding => decode::transfer(encoding, head),
     };
-    let starts: [&[u8]; 6] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"\0\0\x01\0"];
+    let starts: [&[u8]; 4] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a"];
+    let brands: [&[u8]; 9] = [b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"];
     starts.iter().any(|start| head.starts_with(start))
         || head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP")
-        || head.get(4..8) == Some(b"ftyp")
+        || head.get(4..8) == Some(b"ftyp") && brands.iter().any(|brand| head.get(8..12) == Some(*brand))
+        // Two letters alone tell nothing: behind them stand the size, four zeros, and where the points begin.
+        || head.starts_with(b"BM") && head.get(6..10) == Some(&[0; 4]) && head.get(12..14) == Some(&[0; 2])
+        // The first entry of an icon has a zero of its own.
+        || head.starts_with(b"\0\0\x01\0") && head.get(5) == Some(&0) && head.get(9) == Some(&0)
 }

@@ -7,6 +7,7 @@
 mod blocks;
 mod data_uri;
 mod images;
+mod signatures;
 mod text;
 mod tnef;
 
@@ -188,7 +189,7 @@ fn class_of(tree: &Tree, raw: &[u8], part: &Part, images: &mut images::Reference
         _ if part.media_type.main() == "message" => return Some(report_or_file(name)),
         _ => {}
     }
-    if is_detached_signature(tree, part) || part.is_text() {
+    if signatures::is_detached(tree, raw, part) || part.is_text() {
         return None;
     }
     Some(leaf_class(tree, raw, part, images))
@@ -227,19 +228,4 @@ fn report_or_file(name: &str) -> Class {
         | "message/global-headers" => Class::DeliveryStatus,
         _ => Class::File,
     }
-}
-
-/// The second part of a multipart/signed, when it is what RFC 3156 or RFC 8551 put there, is no attachment.
-fn is_detached_signature(tree: &Tree, part: &Part) -> bool {
-    /// An OpenPGP signature has about 1 kB; an S/MIME signature carries certificates, seldom above 10 kB.
-    const SIGNATURE_BYTES_MAX: u64 = 64 * 1024;
-    let is_signature = matches!(
-        part.media_type.name.as_str(),
-        "application/pgp-signature" | "application/pkcs7-signature" | "application/x-pkcs7-signature"
-    );
-    is_signature
-        && part.decoded_size_bytes() <= SIGNATURE_BYTES_MAX
-        && part.parent.and_then(|id| tree.part(id)).is_some_and(|parent| {
-            parent.media_type.name == "multipart/signed" && parent.children.get(1) == Some(&part.id)
-        })
 }

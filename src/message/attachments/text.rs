@@ -32,7 +32,8 @@ pub(crate) enum TextCharset {
         /// It began with a byte order mark.
         marked: bool,
     },
-    /// Something that hides ASCII and cannot be written back as it was, given here as UTF-8: UTF-7, UTF-16 with octets missing.
+    /// Something that hides ASCII and cannot be written back as it was, given here as UTF-8: UTF-7, ISO-2022-JP, UTF-16 with
+    /// octets missing.
     Opaque,
 }
 
@@ -80,10 +81,11 @@ impl<'a> TextBody<'a> {
                     if is_damaged { TextCharset::Opaque } else { TextCharset::Utf16 { little_endian, marked } };
                 Self { octets: Cow::Owned(text.into_owned().into_bytes()), charset, is_html }
             }
-            Some(encoding) if encoding.is_ascii_compatible() || encoding == encoding_rs::ISO_2022_JP => {
+            Some(encoding) if encoding.is_ascii_compatible() => {
                 Self { octets, charset: TextCharset::AsciiCompatible(encoding), is_html }
             }
-            _ if decode::is_utf7(&label) => {
+            // Escapes that change nothing may stand anywhere in ISO-2022-JP, in the midst of a word.
+            _ if decode::is_utf7(&label) || encoding == Some(encoding_rs::ISO_2022_JP) => {
                 let text = tree.decode_text(raw, part.id).into_owned();
                 Self { octets: Cow::Owned(text.into_bytes()), charset: TextCharset::Opaque, is_html }
             }

@@ -201,9 +201,10 @@ impl Part {
     /// A file name in any form: `filename` and `name`, plain, split or encoded, encoded words undone. Never empty.
     #[must_use]
     pub fn file_name(&self) -> Option<String> {
-        let parameters = self.disposition.as_ref().map(|d| (d.parameters.as_slice(), "filename"));
-        let parameters = [parameters, Some((self.media_type.parameters.as_slice(), "name"))];
-        for (list, wanted) in parameters.into_iter().flatten() {
+        let of_disposition = self.disposition.as_ref().map(|disposition| disposition.parameters.as_slice());
+        let (first, second) = (of_disposition.unwrap_or_default(), self.media_type.parameters.as_slice());
+        // Some programs read either word in either field.
+        for (list, wanted) in [(first, "filename"), (second, "name"), (first, "name"), (second, "filename")] {
             let mut named = list.iter().filter(|p| p.name == wanted && !p.value.trim().is_empty());
             if let Some(first) = named.clone().find(|p| p.is_extended).or_else(|| named.next()) {
                 return Some(decode::encoded_words(&first.value).trim().to_owned());

@@ -153,10 +153,10 @@ impl Scan<'_> {
         let mut junk = None;
         for (index, frame) in self.frames.iter().enumerate().rev() {
             let Some(rest) = line.strip_prefix(frame.boundary.as_slice()) else { continue };
-            if rest.trim_ascii().is_empty() {
+            if is_padding(rest) {
                 return Some(BoundaryLine::Delimiter(index));
             }
-            if rest.strip_prefix(b"--").is_some_and(|rest| rest.trim_ascii().is_empty()) {
+            if rest.strip_prefix(b"--").is_some_and(is_padding) {
                 return Some(BoundaryLine::Close(index));
             }
             junk = junk.or(Some(frame.part));
@@ -410,6 +410,11 @@ fn base64_oddity(body: &[u8]) -> Option<AmbiguityKind> {
         }
     }
     None
+}
+
+/// Nothing, or white space that mail servers on the way may have added (RFC 2046 section 5.1.1).
+fn is_padding(rest: &[u8]) -> bool {
+    rest.iter().all(|octet| matches!(octet, b' ' | b'\t' | b'\r'))
 }
 
 /// Whether text outside of all parts looks as if a part, or a file, were hidden there.

@@ -121,7 +121,7 @@ fn the_envelope_is_edited_and_declared() {
     assert_eq!(edited.made(), ["notify-neutralised", "return-path-set"]);
 }
 
-const SIGNED: &str = "MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=a; protocol=\"application/pkcs7-signature\"\n\n--a\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nsigned\n--b\nContent-Type: application/pdf\n\nPDF\n--b--\n\n--a\nContent-Type: application/pkcs7-signature\n\nsig\n--a--\n";
+const SIGNED: &str = "MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=a; protocol=\"application/pkcs7-signature\"\n\n--a\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nsigned\n--b\nContent-Type: application/pdf\n\nPDF\n--b--\n\n--a\nContent-Type: application/pkcs7-signature\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHAqCA\n--a--\n";
 
 #[test]
 fn signed_mail_follows_the_policy_and_says_so() {
