@@ -22,18 +22,29 @@ const TEXT_ATTRIBUTES: [&str; 7] = ["alt", "title", "placeholder", "summary", "l
 /// Finds the URIs, in order. HTML that cannot be cut into tags at all counts as one block when it names a `data:` URI.
 pub(super) fn find(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
     let found = RefCell::new(Vec::new());
-    let style = RefCell::new(None::<usize>);
-    let encoding = AsciiCompatibleEncoding::new(encoding).unwrap_or(AsciiCompatibleEncoding::utf_8());
+    let (style, unscripted) = (RefCell::new(None::<usize>), RefCell::new(None::<usize>));
+    let ascii_compatible = AsciiCompatibleEncoding::new(encoding).unwrap_or(AsciiCompatibleEncoding::utf_8());
     let settings = Settings::new()
         .append_element_content_handler(element!("*", |element| {
             look_at_tag(html, element, &mut found.borrow_mut());
             Ok(())
         }))
         .append_element_content_handler(text!("style", |chunk| {
-            look_at_style(chunk, html, &mut style.borrow_mut(), &mut found.borrow_mut());
+            if let Some(sheet) = whole(chunk, html, &mut style.borrow_mut()) {
+                found.borrow_mut().extend(uris_in(html, sheet));
+            }
             Ok(())
         }))
-        .with_encoding(encoding)
+        // Mail programs run no scripts: to them this is HTML like the rest.
+        .append_element_content_handler(text!("noscript", |chunk| {
+            if let Some(place) = whole(chunk, html, &mut unscripted.borrow_mut()) {
+                let inside = find(html.get(place.clone()).unwrap_or_default(), encoding);
+                let shifted = |range: Range<usize>| place.start + range.start..place.start + range.end;
+                found.borrow_mut().extend(inside.into_iter().map(|uri| TextBlock { range: shifted(uri.range), ..uri }));
+            }
+            Ok(())
+        }))
+        .with_encoding(ascii_compatible)
         .with_strict(false);
     let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
     // Closes a tag that the end of the text leaves open, in whatever quotes: words put behind it would close it too.
@@ -71,6 +82,16 @@ fn uris_in(html: &[u8], place: Range<usize>) -> Vec<TextBlock> {
         }
         at = uri_at + length.max(1);
     }
+    // What is written in escapes cannot be told from the rest by its place: the whole goes.
+    if text.contains(&b'\\') {
+        let plain = without_escapes(text);
+        let more = uris_in(&plain, 0..plain.len());
+        if more.len() > found.len() {
+            let payload = more.iter().map(|uri| usize::try_from(uri.size_bytes).unwrap_or(0)).sum::<usize>() / 3 * 4;
+            let media_type = more.into_iter().next().map_or_else(String::new, |uri| uri.media_type);
+            return vec![block(place, Form::Value, media_type, payload)];
+        }
+    }
     found
 }
 
@@ -81,7 +102,10 @@ fn look_at_tag(html: &[u8], element: &Element<'_, '_>, found: &mut Vec<TextBlock
         if TEXT_ATTRIBUTES.contains(&name.as_str()) || name.starts_with("data-") || name.starts_with("aria-") {
             continue;
         }
-        let value = as_fetched(&attribute.value());
+        let mut value = as_fetched(&attribute.value());
+        if name == "style" && value.contains('\\') {
+            value = String::from_utf8_lossy(&without_escapes(value.as_bytes())).into_owned();
+        }
         let is_list = matches!(name.as_str(), "style" | "srcset" | "imagesrcset" | "content" | "srcdoc");
         let start = if is_list {
             position_of_uri(value.as_bytes(), 0)
@@ -114,15 +138,44 @@ fn look_at_tag(html: &[u8], element: &Element<'_, '_>, found: &mut Vec<TextBlock
     }
 }
 
-/// Style sheets come in chunks; the URIs of one are looked for in the source from its first chunk to its last.
-fn look_at_style(chunk: &TextChunk<'_>, html: &[u8], start: &mut Option<usize>, found: &mut Vec<TextBlock>) {
+/// Texts come in chunks: the place in the source of one that is complete, from its first chunk to its last.
+fn whole(chunk: &TextChunk<'_>, html: &[u8], start: &mut Option<usize>) -> Option<Range<usize>> {
     let place = chunk.source_location().bytes();
     let from = *start.get_or_insert(place.start);
-    if !chunk.last_in_text_node() {
-        return;
+    chunk.last_in_text_node().then(|| {
+        *start = None;
+        from..place.end.min(html.len()).max(from)
+    })
+}
+
+/// A style sheet with its escapes undone (CSS Syntax section 4.3.7).
+fn without_escapes(sheet: &[u8]) -> Vec<u8> {
+    const HEX_DIGITS_MAX: usize = 6;
+    let mut plain = Vec::with_capacity(sheet.len());
+    let mut rest = sheet;
+    while let Some((octet, behind)) = rest.split_first() {
+        rest = behind;
+        if *octet != b'\\' {
+            plain.push(*octet);
+            continue;
+        }
+        let digits = behind.iter().take(HEX_DIGITS_MAX).take_while(|octet| octet.is_ascii_hexdigit()).count();
+        let (escape, mut left) = behind.split_at(digits);
+        let number = std::str::from_utf8(escape).ok().and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        match number {
+            Some(number) => {
+                plain.extend(char::from_u32(number).unwrap_or_default().encode_utf8(&mut [0; 4]).bytes());
+                left = left.strip_prefix(b"\r\n").unwrap_or(match left {
+                    [b' ' | b'\t' | b'\r' | b'\n' | b'\x0c', left @ ..] => left,
+                    _ => left,
+                });
+            }
+            // A line end behind a backslash is nothing, anything else is itself.
+            None => left = left.strip_prefix(b"\r\n").or_else(|| left.strip_prefix(b"\n")).unwrap_or(left),
+        }
+        rest = left;
     }
-    *start = None;
-    found.extend(uris_in(html, from..place.end.min(html.len()).max(from)));
+    plain
 }
 
 /// Where a `data:` URI begins inside a style sheet or a list, from `from` on.
@@ -132,7 +185,7 @@ fn position_of_uri(text: &[u8], from: usize) -> Option<usize> {
         let at = colon.checked_sub(4)?;
         let is_scheme = rest.get(at..colon)?.eq_ignore_ascii_case(b"data");
         let before = at.checked_sub(1).and_then(|i| rest.get(i)).or_else(|| text.get(from.wrapping_sub(1)));
-        let starts = before.is_none_or(|b| b"('\" \t\r\n,=;".contains(b));
+        let starts = before.is_none_or(|b| b"('\" \t\r\n\x0c,=;".contains(b));
         (is_scheme && starts).then_some(from + at)
     })
 }

@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet};
 use lol_html::html_content::Element;
 use lol_html::{HtmlRewriter, Settings, element, text};
 
-use crate::message::mime::{Part, PartId, TransferEncoding, Tree, decode};
+use super::files;
+use crate::message::mime::{Part, PartId, Tree, decode};
 
 /// The references of each multipart/related, read when first asked for.
 pub(super) struct References {
@@ -134,14 +135,7 @@ fn is_called_a_picture(part: &Part) -> bool {
 
 /// The first octets of the pictures that mail programs show; a file that only claims to be one is shown as a file.
 fn starts_like_a_picture(part: &Part, raw: &[u8]) -> bool {
-    /// Enough encoded octets for the 16 first ones, however they are encoded.
-    const HEAD_BYTES: usize = 64;
-    let body = raw.get(part.body.clone()).unwrap_or_default().trim_ascii_start();
-    let head = body.get(..body.len().min(HEAD_BYTES)).unwrap_or_default();
-    let head = match part.encoding {
-        TransferEncoding::Unknown => return false,
-        encoding => decode::transfer(encoding, head),
-    };
+    let head = files::head(part, raw);
     let starts: [&[u8]; 4] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a"];
     let brands: [&[u8]; 9] = [b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"];
     starts.iter().any(|start| head.starts_with(start))

@@ -6,6 +6,7 @@
 
 mod blocks;
 mod data_uri;
+mod files;
 mod images;
 mod signatures;
 mod text;
@@ -189,8 +190,11 @@ fn class_of(tree: &Tree, raw: &[u8], part: &Part, images: &mut images::Reference
         _ if part.media_type.main() == "message" => return Some(report_or_file(name)),
         _ => {}
     }
-    if signatures::is_detached(tree, raw, part) || part.is_text() {
+    if signatures::is_detached(tree, raw, part) {
         return None;
+    }
+    if part.is_text() {
+        return files::starts_like_one(part, raw).then_some(Class::File);
     }
     Some(leaf_class(tree, raw, part, images))
 }

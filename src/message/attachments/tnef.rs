@@ -1,9 +1,10 @@
 //! Outlook's container (winmail.dat, MS-OXTNEF): recognising one, and naming what is in it.
 
-use crate::message::mime::{Part, TransferEncoding, decode};
+use super::files;
+use crate::message::mime::{Part, decode};
 
 /// The signature 0x223E9F78, little-endian (MS-OXTNEF section 2.1.3.1).
-const SIGNATURE: [u8; 4] = [0x78, 0x9f, 0x3e, 0x22];
+pub(super) const SIGNATURE: [u8; 4] = [0x78, 0x9f, 0x3e, 0x22];
 
 /// What is read of a container, encoded octets: enough for the names of the files of an ordinary message.
 const ENCODED_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -29,11 +30,9 @@ pub(super) fn is_tnef(part: &Part, raw: &[u8]) -> bool {
     has_signature(part, raw)
 }
 
-/// Whether it begins as such a container does; only the first octets are decoded.
+/// Whether it begins as such a container does.
 fn has_signature(part: &Part, raw: &[u8]) -> bool {
-    let body = raw.get(part.body.clone()).unwrap_or_default().trim_ascii_start();
-    let head = body.get(..body.len().min(32)).unwrap_or_default();
-    part.encoding != TransferEncoding::Unknown && decode::transfer(part.encoding, head).starts_with(&SIGNATURE)
+    files::head(part, raw).starts_with(&SIGNATURE)
 }
 
 /// The names of the files inside, as far as they can be read.

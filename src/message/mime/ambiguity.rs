@@ -92,5 +92,9 @@ closed_list! {
         ForeignBase64 = "foreign-base64",
         /// A text in base64 goes on after its end mark: some programs show what follows, some do not. Send it again with an ordinary mail program.
         Base64AfterEnd = "base64-after-end",
+        /// A text states a boundary, which only a multipart has, and has lines that begin with it: some programs show parts there, and files. Remove the boundary.
+        BoundaryOfText = "boundary-of-text",
+        /// A text is in a character set that mail programs read differently (UTF-16 without its byte order mark or against it, UTF-32, EBCDIC and others): some would show other words. Send it in UTF-8.
+        UnclearCharset = "unclear-charset",
     }
 }

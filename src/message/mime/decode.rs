@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, WINDOWS_1252};
+use encoding_rs::{Encoding, REPLACEMENT, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-use super::TransferEncoding;
+use super::{Part, TransferEncoding};
 
 /// Undoes a transfer encoding.
 #[must_use]
@@ -120,6 +120,43 @@ fn soft_break(body: &[u8], from: usize) -> Option<usize> {
 fn spaces_end(body: &[u8], from: usize) -> usize {
     let rest = body.get(from..).unwrap_or_default();
     from + rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
+/// Whether programs would read different words in a text: octets of which the order is not told, or told twice (RFC 2781
+/// section 4.3), and charsets in which ASCII is no ASCII and that only some programs know. `body` is that of the part.
+pub(super) fn is_unclear(part: &Part, body: &[u8]) -> bool {
+    let head = body.get(..body.len().min(HEAD_BYTES)).unwrap_or_default();
+    let head = transfer(part.encoding, head);
+    let mark = match head.get(..2) {
+        Some(b"\xff\xfe") => Some(UTF_16LE),
+        Some(b"\xfe\xff") => Some(UTF_16BE),
+        _ => None,
+    };
+    let label = part.media_type.parameter("charset").unwrap_or_default().trim().to_ascii_lowercase();
+    match Encoding::for_label(label.as_bytes()) {
+        Some(encoding) if encoding == UTF_16LE || encoding == UTF_16BE => {
+            let tells_order = label.ends_with("le") || label.ends_with("be");
+            mark.map_or(!tells_order, |mark| tells_order && mark != encoding)
+        }
+        Some(encoding) => encoding == REPLACEMENT || mark.is_some(),
+        None => mark.is_some() || hides_ascii(&label),
+    }
+}
+
+/// Enough octets of a text for its byte order mark, however it is encoded.
+const HEAD_BYTES: usize = 16;
+
+/// Charsets that no browser knows and some mail programs do.
+fn hides_ascii(label: &str) -> bool {
+    const FAMILIES: [&str; 9] = ["utf-32", "utf32", "ucs-4", "ucs4", "iso-10646-ucs", "hz", "scsu", "bocu", "ebcdic"];
+    /// Code pages of EBCDIC.
+    const PAGES: [&str; 18] = [
+        "037", "37", "273", "277", "278", "280", "284", "285", "290", "297", "420", "424", "500", "870", "871", "875",
+        "1026", "1047",
+    ];
+    let page = label.trim_start_matches("ibm").trim_start_matches("cp").trim_start_matches(['-', '0']);
+    FAMILIES.iter().any(|family| label.starts_with(family))
+        || page != label && (PAGES.contains(&page) || page.len() == 4 && page.starts_with("114"))
 }
 
 /// Decodes a charset. Unknown labels are read as windows-1252, which never fails and agrees with ASCII.

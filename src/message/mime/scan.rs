@@ -386,16 +386,32 @@ impl Scan<'_> {
         }
     }
 
-    /// Texts in base64 are shown after decoding, and decoders differ where the alphabet is left.
+    /// Texts are shown as they are decoded, and programs differ in how.
     fn check_texts(&mut self) {
         let mut found = Vec::new();
-        for part in self.parts.iter().filter(|p| p.encoding == TransferEncoding::Base64 && p.is_text()) {
-            found.extend(base64_oddity(self.bytes(part.body.clone())).map(|kind| (part.id, kind)));
+        for part in self.parts.iter().filter(|p| p.is_text()) {
+            let body = self.bytes(part.body.clone());
+            // Decoders differ where the alphabet is left.
+            let oddity = (part.encoding == TransferEncoding::Base64).then(|| base64_oddity(body)).flatten();
+            let has_boundary =
+                part.media_type.parameter("boundary").is_some_and(|boundary| has_lines_of(body, boundary));
+            let boundary = has_boundary.then_some(AmbiguityKind::BoundaryOfText);
+            let charset = decode::is_unclear(part, body).then_some(AmbiguityKind::UnclearCharset);
+            found.extend([oddity, boundary, charset].into_iter().flatten().map(|kind| (part.id, kind)));
         }
         for (id, kind) in found {
             self.note(id, kind);
         }
     }
+}
+
+/// Whether a line of a text begins with a boundary.
+fn has_lines_of(text: &[u8], boundary: &str) -> bool {
+    let delimiter = ["--", boundary].concat();
+    !boundary.is_empty()
+        && memmem::find_iter(text, delimiter.as_bytes()).any(|at| {
+            at.checked_sub(1).and_then(|before| text.get(before)).is_none_or(|before| matches!(before, b'\n' | b'\r'))
+        })
 }
 
 fn base64_oddity(body: &[u8]) -> Option<AmbiguityKind> {
