@@ -79,14 +79,15 @@ fn uuencode(line: &[u8], lines: &mut Lines<'_>, scattered: &mut Option<Scattered
     // Three digits in octal say who may read the file; programs take whatever number they find.
     let rest = rest.trim_ascii_start();
     let mode = rest.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
-    let name = rest.get(mode..)?;
-    if !rest.first()?.is_ascii_digit() || mode > MODE_CHARACTERS_MAX {
+    let (mode, name) = rest.split_at(mode);
+    let is_octal = mode.len() >= 3 && mode.iter().all(|b| matches!(b, b'0'..=b'7'));
+    if !mode.first()?.is_ascii_digit() || mode.len() > MODE_CHARACTERS_MAX {
         return None;
     }
     let (end, size_bytes) = match following_data(lines, is_base64) {
         Some(found) => found,
-        None if is_base64 => return None,
-        // MIME::Parser reads on to `end` and skips the lines that are no data.
+        None if is_base64 || !is_octal => return None,
+        // MIME::Parser and others read on to `end` and skip the lines that are no data.
         None => (scattered.get_or_insert_with(|| Scattered::in_text(lines.text)).block_end(lines.at)?, 0),
     };
     lines.at = end;
@@ -130,7 +131,7 @@ impl Scattered {
         for (range, line) in (Lines { text, at: 0 }) {
             if line.starts_with(b"end") {
                 ends.push(range.end);
-            } else if is_strict_data(line, range.len()) {
+            } else if is_strict_data(line, range.len()) || is_long_data(line) {
                 data.push(range.end);
             }
         }
@@ -156,12 +157,21 @@ fn is_strict_data(line: &[u8], line_bytes: usize) -> bool {
     groups > 0 && !line.iter().any(u8::is_ascii_lowercase) && groups == line_bytes / 4
 }
 
+/// What others take for data among lines that are none: all the characters that the first one counts, enough of them to be no
+/// words, and not a row of dashes.
+fn is_long_data(line: &[u8]) -> bool {
+    const OCTETS_MIN: u64 = 9;
+    let is_row = line.iter().all(|octet| line.first() == Some(octet));
+    let is_whole = |octets: u64| octets >= OCTETS_MIN && line.len() as u64 > (octets * 4).div_ceil(3);
+    !is_row && uu_line(line).is_some_and(is_whole)
+}
+
 /// The octets a line of uuencode carries, `None` when it is none. Some encoders drop trailing spaces; what stands behind the
 /// characters that the first one counts, a check character or anything else, is read by nobody.
 fn uu_line(line: &[u8]) -> Option<u64> {
     let (first, data) = line.split_first()?;
     let octets = usize::from(first.checked_sub(b' ').filter(|count| *count <= 0x40)? & 0x3f);
-    let characters = octets.div_ceil(3) * 4;
+    let characters = (octets * 4).div_ceil(3);
     let counted = data.get(..characters.min(data.len()))?;
     let short = data.len() < characters && data.len() + 4 < octets.div_ceil(3) * 3;
     let is_data = counted.iter().all(|b| matches!(b, b' '..=b'`'));
@@ -294,6 +304,12 @@ mod tests {
     fn data_after_other_lines_is_found_up_to_the_end() {
         let text = "begin 644 x\nnot data\n#0V%T\nnor this\nend\nBye\n";
         assert_eq!(found(text)[0].2, "begin 644 x\nnot data\n#0V%T\nnor this\nend\n");
+        // Whatever stands behind the characters that the first one counts, and however short the lines are.
+        let line = "M)5!$1BTQ+C0*,2 P(&]B:CP\\+U1Y<&4O0V%T86QO9SX^96YD;V)J\"G1R86EL";
+        for data in [format!("not data\n{line}z\n"), format!("{line} and more\n"), "!)0x\n!4 x\n!1 x\n".to_owned()] {
+            let text = format!("begin 644 x\n{data}end\n");
+            assert_eq!(found(&format!("{text}Bye\n"))[0].2, text);
+        }
         let many = "begin 644 x\nnot data\n".repeat(20_000);
         assert_eq!(find(many.as_bytes()).len(), 0);
     }
@@ -306,6 +322,8 @@ mod tests {
             "begin\n",
             "Begin the beguine\n",
             "begin 644 people\nSIGN HERE\n----------\nand there\nend of the letter\n",
+            "begin 644 people\nand write\n------------------------------\n(1) CNRS\n\"OUI\" to all\nend of the letter\n",
+            "begin 10 minutes early\nand write\nM)5!$1BTQ+C0*,2 P(&]B:CP\\+U1Y<&4O0V%T86QO9SX^96YD;V)J\"G1R86EL\n",
         ] {
             assert_eq!(found(text), [], "{text}");
         }

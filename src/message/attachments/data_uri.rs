@@ -74,7 +74,14 @@ fn uris_in(html: &[u8], place: Range<usize>) -> Vec<TextBlock> {
     let mut at = 0;
     while let Some(uri_at) = position_of_uri(text, at) {
         let rest = text.get(uri_at..).unwrap_or_default();
-        let length = rest.iter().position(|b| b"\"') \t\r\n".contains(b)).unwrap_or(rest.len());
+        // Between quotes it may have anything but those.
+        let before = uri_at.checked_sub(1).and_then(|before| text.get(before));
+        let ends: &[u8] = match before {
+            Some(b'"') => b"\"\r\n",
+            Some(b'\'') => b"'\r\n",
+            _ => b"\"') \t\r\n",
+        };
+        let length = rest.iter().position(|b| ends.contains(b)).unwrap_or(rest.len());
         let uri = String::from_utf8_lossy(rest.get(..length).unwrap_or_default());
         if let Some((media_type, payload)) = read_uri(&uri) {
             let start = place.start + uri_at;
