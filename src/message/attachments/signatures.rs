@@ -34,13 +34,14 @@ impl Scheme {
 /// Whether a part is a signature: by its place, by what the multipart around it announces, by its name and by its octets.
 pub(super) fn is_detached(tree: &Tree, raw: &[u8], part: &Part) -> bool {
     let Some(scheme) = Scheme::of(&part.media_type.name) else { return false };
-    let is_announced = part.parent.and_then(|id| tree.part(id)).is_some_and(|parent| {
-        let protocol = parent.media_type.parameter("protocol").unwrap_or_default().trim().to_ascii_lowercase();
+    let is_expected = part.parent.and_then(|id| tree.part(id)).is_some_and(|parent| {
+        // Some programs forget to say how they signed.
+        let protocol = parent.media_type.parameter("protocol").map(|protocol| protocol.trim().to_ascii_lowercase());
         parent.media_type.name == "multipart/signed"
             && parent.children.get(1) == Some(&part.id)
-            && Scheme::of(&protocol) == Some(scheme)
+            && protocol.is_none_or(|protocol| Scheme::of(&protocol) == Some(scheme))
     });
-    is_announced
+    is_expected
         && part.decoded_size_bytes() <= SIGNATURE_BYTES_MAX
         && part.file_name().is_none_or(|name| is_name(&name))
         && has_octets_of(scheme, raw, part)
