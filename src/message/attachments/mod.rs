@@ -131,7 +131,8 @@ fn search(tree: &Tree, raw: &[u8], look: Look) -> Vec<Attachment> {
         }
         let inside = embedded.last().map(|(_, id)| *id);
         let is_signed = || tree.signed_ancestor(part.id).is_some_and(|id| id != part.id);
-        if let Some(class) = class_of(tree, raw, part, &mut images) {
+        let is_file = || look == Look::Texts && part.is_text() && files::starts_like_one(part, raw);
+        if let Some(class) = class_of(tree, raw, part, &mut images).or_else(|| is_file().then_some(Class::File)) {
             found.push(Attachment {
                 part: part.id,
                 class,
@@ -190,11 +191,8 @@ fn class_of(tree: &Tree, raw: &[u8], part: &Part, images: &mut images::Reference
         _ if part.media_type.main() == "message" => return Some(report_or_file(name)),
         _ => {}
     }
-    if signatures::is_detached(tree, raw, part) {
+    if signatures::is_detached(tree, raw, part) || part.is_text() {
         return None;
-    }
-    if part.is_text() {
-        return files::starts_like_one(part, raw).then_some(Class::File);
     }
     Some(leaf_class(tree, raw, part, images))
 }
