@@ -146,3 +146,63 @@ fn starts_like_a_picture(part: &Part, raw: &[u8]) -> bool {
         // The first entry of an icon has a zero of its own.
         || head.starts_with(b"\0\0\x01\0") && head.get(5) == Some(&0) && head.get(9) == Some(&0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::mime::{Limits, parse};
+    use crate::message::splice;
+
+    /// Whether a picture of this type, name and content is shown by HTML that has this in it.
+    fn is_shown(subtype: &str, name: &str, octets: &[u8], html: &str) -> bool {
+        let head = format!(
+            "Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n{html}\r\n--b\r\n\
+             Content-Type: image/{subtype}; name=\"{name}\"\r\nContent-ID: <i@x>\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        );
+        let raw = [head.as_bytes(), &splice::base64(octets, "\r\n"), b"--b--\r\n"].concat();
+        let tree = parse(&raw, &Limits::default());
+        References::new(true).is_shown(&tree, &raw, tree.part(PartId(2)).unwrap())
+    }
+
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+
+    #[test]
+    fn what_a_tag_or_a_style_sheet_shows_is_shown() {
+        for html in [
+            "<img src=\"cid:i@x\">",
+            "<IMG SRC=CID:i%40x>",
+            "<td background='cid:i@x'>",
+            "<div style=\"background: url('cid:i@x')\">",
+            "<style>p { background: url(cid:i@x) }</style>",
+            "<v:imagedata src=\"cid:i@x\"/>",
+        ] {
+            assert!(is_shown("png", "image001.png", PNG, html), "{html}");
+        }
+        for html in
+            ["", "<!-- <img src=\"cid:i@x\"> -->", "cid:i@x", "<a href=\"cid:i@x\">ici</a>", "<p title=\"cid:i@x\">"]
+        {
+            assert!(!is_shown("png", "image001.png", PNG, html), "{html}");
+        }
+    }
+
+    #[test]
+    fn a_picture_is_one_by_type_name_and_content() {
+        let shown = |subtype: &str, name: &str, octets: &[u8]| is_shown(subtype, name, octets, "<img src=\"cid:i@x\">");
+        let bitmap = b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0";
+        let icon = b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\x68\x04";
+        assert!(shown("bmp", "logo.bmp", bitmap) && shown("x-icon", "logo.ico", icon) && shown("png", "logo", PNG));
+        assert!(shown("heic", "photo.HEIC", b"\0\0\0\x18ftypheic\0\0\0\0"));
+        // A type that programs write for another is no disguise.
+        assert!(shown("jpg", "image001.png", PNG));
+        for (subtype, name, octets) in [
+            ("png", "tract.pdf", PNG),
+            ("x-pdf", "image001.png", PNG),
+            ("svg+xml", "image001.svg", &b"<svg/>"[..]),
+            ("bmp", "logo.bmp", b"BM%PDF-1.4 and more"),
+            ("x-icon", "logo.ico", b"\0\0\x01\0alert(1)        "),
+            ("heic", "film.heic", b"\0\0\0\x18ftypisom\0\0\0\0"),
+        ] {
+            assert!(!shown(subtype, name, octets), "{subtype} {name}");
+        }
+    }
+}

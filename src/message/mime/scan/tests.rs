@@ -161,3 +161,35 @@ fn limits_are_named() {
     assert_eq!(tree.parts().count(), 1_500);
     assert!(tree.ambiguities().iter().any(|a| a.kind == Kind::TooManyParts));
 }
+
+#[test]
+fn charsets_that_programs_read_differently_are_named() {
+    let utf_16 = |little: bool, mark: bool| -> Vec<u8> {
+        let text: &str = if mark { "\u{feff}Bonjour" } else { "Bonjour" };
+        text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+    };
+    let is_named = |charset: &str, octets: &[u8]| {
+        let head = format!("Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+        let raw = [head.as_bytes(), &crate::message::splice::base64(octets, "\r\n")].concat();
+        parse(&raw, &Limits::default()).ambiguities().iter().any(|a| a.kind == Kind::UnclearCharset)
+    };
+    for charset in ["utf-16", "unicode", "ucs-2"] {
+        assert!(is_named(charset, &utf_16(true, false)) && is_named(charset, &utf_16(false, false)), "{charset}");
+        assert!(!is_named(charset, &utf_16(true, true)), "{charset}");
+    }
+    assert!(!is_named("utf-16", &utf_16(false, true)));
+    for (charset, little) in [("utf-16le", true), ("UTF-16BE", false)] {
+        assert!(!is_named(charset, &utf_16(little, false)) && !is_named(charset, &utf_16(little, true)), "{charset}");
+        assert!(is_named(charset, &utf_16(!little, true)), "{charset}");
+    }
+    assert!(is_named("utf-8", &utf_16(true, true)));
+    for charset in ["utf-32", "UTF-32LE", "ucs-4", "hz-gb-2312", "iso-2022-kr", "ibm037", "cp500", "IBM-1047", "cp1140"]
+    {
+        assert!(is_named(charset, b"Bonjour"), "{charset}");
+    }
+    for charset in
+        ["utf-8", "us-ascii", "iso-8859-15", "windows-1252", "cp1252", "ibm866", "cp850", "iso-2022-jp", "unknown-8bit"]
+    {
+        assert!(!is_named(charset, b"Bonjour"), "{charset}");
+    }
+}
