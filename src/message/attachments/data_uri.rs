@@ -19,32 +19,45 @@ const PAYLOAD_BYTES_MIN: usize = 1;
 /// Attributes whose text is read by people or scripts and never fetched.
 const TEXT_ATTRIBUTES: [&str; 7] = ["alt", "title", "placeholder", "summary", "label", "value", "name"];
 
-/// Finds the URIs, in order. HTML that cannot be cut into tags at all counts as one block when it names a `data:` URI.
+/// Finds the URIs. HTML that cannot be cut into tags at all counts as one block when it names a `data:` URI.
 pub(super) fn find(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
+    let mut found = find_in(html, encoding);
+    // Where no scripts run, what stands in `noscript` is HTML like the rest; where they run it is nothing, and may end sooner.
+    if let Some(unscripted) = with_noscript_read(html) {
+        found.extend(find_in(&unscripted, encoding));
+    }
+    found
+}
+
+/// HTML with another name for the element `noscript`, so that its content is read; every octet stays where it is. `None`
+/// when it has none.
+fn with_noscript_read(html: &[u8]) -> Option<Vec<u8>> {
+    const NAME: &[u8] = b"noscript";
+    let mut read = None;
+    for at in memchr::memchr2_iter(b'n', b'N', html) {
+        let is_tag = at.checked_sub(1).and_then(|before| html.get(before)).is_some_and(|before| b"</".contains(before));
+        if is_tag && html.get(at..at + NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)) {
+            let copy = read.get_or_insert_with(|| html.to_vec());
+            copy.get_mut(at).into_iter().for_each(|first| *first = b'x');
+        }
+    }
+    read
+}
+
+fn find_in(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
     let found = RefCell::new(Vec::new());
-    let (style, unscripted) = (RefCell::new(None::<usize>), RefCell::new(None::<usize>));
-    let ascii_compatible = AsciiCompatibleEncoding::new(encoding).unwrap_or(AsciiCompatibleEncoding::utf_8());
+    let style = RefCell::new(None::<usize>);
+    let encoding = AsciiCompatibleEncoding::new(encoding).unwrap_or(AsciiCompatibleEncoding::utf_8());
     let settings = Settings::new()
         .append_element_content_handler(element!("*", |element| {
             look_at_tag(html, element, &mut found.borrow_mut());
             Ok(())
         }))
         .append_element_content_handler(text!("style", |chunk| {
-            if let Some(sheet) = whole(chunk, html, &mut style.borrow_mut()) {
-                found.borrow_mut().extend(uris_in(html, sheet));
-            }
+            look_at_style(chunk, html, &mut style.borrow_mut(), &mut found.borrow_mut());
             Ok(())
         }))
-        // Mail programs run no scripts: to them this is HTML like the rest.
-        .append_element_content_handler(text!("noscript", |chunk| {
-            if let Some(place) = whole(chunk, html, &mut unscripted.borrow_mut()) {
-                let inside = find(html.get(place.clone()).unwrap_or_default(), encoding);
-                let shifted = |range: Range<usize>| place.start + range.start..place.start + range.end;
-                found.borrow_mut().extend(inside.into_iter().map(|uri| TextBlock { range: shifted(uri.range), ..uri }));
-            }
-            Ok(())
-        }))
-        .with_encoding(ascii_compatible)
+        .with_encoding(encoding)
         .with_strict(false);
     let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
     // Closes a tag that the end of the text leaves open, in whatever quotes: words put behind it would close it too.
@@ -69,7 +82,18 @@ fn exact_places(html: &[u8], place: &Range<usize>) -> Option<Vec<TextBlock>> {
 
 /// The URIs inside a style sheet or a list.
 fn uris_in(html: &[u8], place: Range<usize>) -> Vec<TextBlock> {
-    let text = html.get(place.clone()).unwrap_or_default();
+    let written = html.get(place.clone()).unwrap_or_default();
+    let found = written_uris(written, place.start);
+    // Undone once, as browsers do. What is written in escapes cannot be told from the rest by its place: the whole goes.
+    let meant = if written.contains(&b'\\') { written_uris(&without_escapes(written), 0) } else { Vec::new() };
+    if meant.len() > found.len() {
+        return meant.into_iter().take(1).map(|first| TextBlock { range: place.clone(), ..first }).collect();
+    }
+    found
+}
+
+/// The URIs that stand in a text as they are, of which the first octet has this place.
+fn written_uris(text: &[u8], text_at: usize) -> Vec<TextBlock> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(uri_at) = position_of_uri(text, at) {
@@ -84,20 +108,10 @@ fn uris_in(html: &[u8], place: Range<usize>) -> Vec<TextBlock> {
         let length = rest.iter().position(|b| ends.contains(b)).unwrap_or(rest.len());
         let uri = String::from_utf8_lossy(rest.get(..length).unwrap_or_default());
         if let Some((media_type, payload)) = read_uri(&uri) {
-            let start = place.start + uri_at;
+            let start = text_at + uri_at;
             found.push(block(start..start + length, Form::Value, media_type, payload));
         }
         at = uri_at + length.max(1);
-    }
-    // What is written in escapes cannot be told from the rest by its place: the whole goes.
-    if text.contains(&b'\\') {
-        let plain = without_escapes(text);
-        let more = uris_in(&plain, 0..plain.len());
-        if more.len() > found.len() {
-            let payload = more.iter().map(|uri| usize::try_from(uri.size_bytes).unwrap_or(0)).sum::<usize>() / 3 * 4;
-            let media_type = more.into_iter().next().map_or_else(String::new, |uri| uri.media_type);
-            return vec![block(place, Form::Value, media_type, payload)];
-        }
     }
     found
 }
@@ -145,14 +159,15 @@ fn look_at_tag(html: &[u8], element: &Element<'_, '_>, found: &mut Vec<TextBlock
     }
 }
 
-/// Texts come in chunks: the place in the source of one that is complete, from its first chunk to its last.
-fn whole(chunk: &TextChunk<'_>, html: &[u8], start: &mut Option<usize>) -> Option<Range<usize>> {
+/// Style sheets come in chunks; the URIs of one are looked for in the source from its first chunk to its last.
+fn look_at_style(chunk: &TextChunk<'_>, html: &[u8], start: &mut Option<usize>, found: &mut Vec<TextBlock>) {
     let place = chunk.source_location().bytes();
     let from = *start.get_or_insert(place.start);
-    chunk.last_in_text_node().then(|| {
-        *start = None;
-        from..place.end.min(html.len()).max(from)
-    })
+    if !chunk.last_in_text_node() {
+        return;
+    }
+    *start = None;
+    found.extend(uris_in(html, from..place.end.min(html.len()).max(from)));
 }
 
 /// A style sheet with its escapes undone (CSS Syntax section 4.3.7).
@@ -255,6 +270,23 @@ mod tests {
             .into_iter()
             .map(|b| (b.form, b.media_type, html.get(b.range).unwrap().to_owned()))
             .collect()
+    }
+
+    #[test]
+    fn escapes_and_noscript_are_undone_once_however_deep_they_seem() {
+        let rest = ":image/png;base64,iVBORw0K";
+        let uri = format!("data{rest}");
+        for html in [
+            format!("<style>p {{ background: url(\\64 ata{rest}) }}</style>"),
+            format!("<p style=\"background: url(d\\61ta{rest})\">"),
+            format!("<noscript><p><img src=\"{uri}\"></noscript>"),
+            format!("<NoScript><noscript><img src=\"{uri}\">"),
+            format!("<noscript><!-- </noscript><img src=\"{uri}\"> -->"),
+        ] {
+            assert!(!found(&html).is_empty(), "{html}");
+        }
+        assert_eq!(found(&format!("<style>{}</style>", "\\5c ".repeat(250_000))), []);
+        assert_eq!(found(&"<noscript>".repeat(100_000)), []);
     }
 
     #[test]

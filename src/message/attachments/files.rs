@@ -3,19 +3,18 @@
 use super::tnef;
 use crate::message::mime::{Part, TransferEncoding, decode};
 
-/// The first octets of PDF, ZIP (and with it of office documents), older office documents, RAR, 7z, gzip, the common pictures
-/// and RTF. No letter begins like that.
-const BEGINNINGS: [&[u8]; 12] = [
+/// The first octets of the common pictures: PNG, JPEG, GIF.
+pub(super) const PICTURES: [&[u8]; 4] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a"];
+
+/// Those of PDF, ZIP (and with it of office documents), older office documents, RAR, 7z, gzip, RTF and Outlook's container. No
+/// letter begins like that.
+const DOCUMENTS: [&[u8]; 8] = [
     b"%PDF-",
     b"PK\x03\x04",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     b"Rar!\x1a\x07",
     b"7z\xbc\xaf\x27\x1c",
     b"\x1f\x8b\x08",
-    b"\x89PNG\r\n\x1a\n",
-    b"\xff\xd8\xff",
-    b"GIF87a",
-    b"GIF89a",
     b"{\\rtf1",
     &tnef::SIGNATURE,
 ];
@@ -23,7 +22,7 @@ const BEGINNINGS: [&[u8]; 12] = [
 /// Whether a text begins as a file does.
 pub(super) fn starts_like_one(part: &Part, raw: &[u8]) -> bool {
     let head = head(part, raw);
-    BEGINNINGS.iter().any(|beginning| head.starts_with(beginning))
+    PICTURES.iter().chain(&DOCUMENTS).any(|beginning| head.starts_with(beginning))
 }
 
 /// The first octets of a part, decoded; none where nobody knows how.

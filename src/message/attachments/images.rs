@@ -136,9 +136,8 @@ fn is_called_a_picture(part: &Part) -> bool {
 /// The first octets of the pictures that mail programs show; a file that only claims to be one is shown as a file.
 fn starts_like_a_picture(part: &Part, raw: &[u8]) -> bool {
     let head = files::head(part, raw);
-    let starts: [&[u8]; 4] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a"];
     let brands: [&[u8]; 9] = [b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"];
-    starts.iter().any(|start| head.starts_with(start))
+    files::PICTURES.iter().any(|start| head.starts_with(start))
         || head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP")
         || head.get(4..8) == Some(b"ftyp") && brands.iter().any(|brand| head.get(8..12) == Some(*brand))
         // Two letters alone tell nothing: behind them stand the size, four zeros, and where the points begin.

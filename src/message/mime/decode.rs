@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, REPLACEMENT, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::{Part, TransferEncoding};
 
@@ -127,11 +127,7 @@ fn spaces_end(body: &[u8], from: usize) -> usize {
 pub(super) fn is_unclear(part: &Part, body: &[u8]) -> bool {
     let head = body.get(..body.len().min(HEAD_BYTES)).unwrap_or_default();
     let head = transfer(part.encoding, head);
-    let mark = match head.get(..2) {
-        Some(b"\xff\xfe") => Some(UTF_16LE),
-        Some(b"\xfe\xff") => Some(UTF_16BE),
-        _ => None,
-    };
+    let mark = Encoding::for_bom(&head).map(|(encoding, _)| encoding).filter(|encoding| *encoding != UTF_8);
     let label = part.media_type.parameter("charset").unwrap_or_default().trim().to_ascii_lowercase();
     match Encoding::for_label(label.as_bytes()) {
         Some(encoding) if encoding == UTF_16LE || encoding == UTF_16BE => {
