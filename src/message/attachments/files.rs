@@ -1,4 +1,4 @@
-//! Files that say they are text. Some programs offer a second text as a file, and what opens it goes by its octets.
+//! What files begin and end like. Some programs offer a second text as a file, and what opens it goes by its octets.
 
 use super::tnef;
 use crate::message::mime::{Part, TransferEncoding, decode};
@@ -34,4 +34,9 @@ pub(super) fn head(part: &Part, raw: &[u8]) -> Vec<u8> {
     }
     let body = raw.get(part.body.clone()).unwrap_or_default().trim_ascii_start();
     decode::transfer(part.encoding, body.get(..body.len().min(HEAD_BYTES)).unwrap_or_default()).into_owned()
+}
+
+/// The ending of a file's name, lower case: what decides which program opens it.
+pub(super) fn ending(name: &str) -> Option<String> {
+    name.trim().rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase())
 }

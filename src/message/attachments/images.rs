@@ -127,9 +127,7 @@ const ENDINGS: [&str; 13] =
 /// Whether type and name are those of a picture.
 fn is_called_a_picture(part: &Part) -> bool {
     let subtype = part.media_type.name.strip_prefix("image/").unwrap_or_default();
-    let name = part.file_name();
-    let ending =
-        name.as_deref().and_then(|name| name.trim().rsplit_once('.')).map(|(_, ending)| ending.to_ascii_lowercase());
+    let ending = part.file_name().and_then(|name| files::ending(&name));
     SUBTYPES.contains(&subtype) && ending.is_none_or(|ending| ENDINGS.contains(&ending.as_str()))
 }
 

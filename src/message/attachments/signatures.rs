@@ -1,6 +1,7 @@
 //! Detached signatures: the second part of a `multipart/signed`, which mail programs check and do not show as a file (RFC 1847).
 //! What only says that it is one is shown as a file by every program that does not know the scheme, under the name it has.
 
+use super::files;
 use crate::message::mime::{Part, TransferEncoding, Tree, decode};
 
 /// An OpenPGP signature has about 1 kB; an S/MIME signature carries certificates, seldom above 10 kB.
@@ -49,8 +50,7 @@ pub(super) fn is_detached(tree: &Tree, raw: &[u8], part: &Part) -> bool {
 
 /// `signature.asc`, `smime.p7s`, and names without an ending, which open in no program.
 fn is_name(name: &str) -> bool {
-    let ending = name.trim().rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-    ending.is_none_or(|ending| ENDINGS.contains(&ending.as_str()))
+    files::ending(name).is_none_or(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
 fn has_octets_of(scheme: Scheme, raw: &[u8], part: &Part) -> bool {
