@@ -12,6 +12,7 @@ pub mod envelope;
 pub mod headers;
 pub mod links;
 pub mod mime;
+mod noscript;
 pub mod receipts;
 pub mod splice;
 pub mod subject;

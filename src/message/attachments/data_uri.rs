@@ -12,6 +12,7 @@ use lol_html::{AsciiCompatibleEncoding, HtmlRewriter, Settings, element, text};
 
 use super::Class;
 use super::text::{Form, TextBlock};
+use crate::message::noscript;
 
 /// A URI shorter than this carries nothing: an empty picture that stands for one to come.
 const PAYLOAD_BYTES_MIN: usize = 1;
@@ -21,27 +22,7 @@ const TEXT_ATTRIBUTES: [&str; 7] = ["alt", "title", "placeholder", "summary", "l
 
 /// Finds the URIs. HTML that cannot be cut into tags at all counts as one block when it names a `data:` URI.
 pub(super) fn find(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
-    let mut found = find_in(html, encoding);
-    // Where no scripts run, what stands in `noscript` is HTML like the rest; where they run it is nothing, and may end sooner.
-    if let Some(unscripted) = with_noscript_read(html) {
-        found.extend(find_in(&unscripted, encoding));
-    }
-    found
-}
-
-/// HTML with another name for the element `noscript`, so that its content is read; every octet stays where it is. `None`
-/// when it has none.
-fn with_noscript_read(html: &[u8]) -> Option<Vec<u8>> {
-    const NAME: &[u8] = b"noscript";
-    let mut read = None;
-    for at in memchr::memchr2_iter(b'n', b'N', html) {
-        let is_tag = at.checked_sub(1).and_then(|before| html.get(before)).is_some_and(|before| b"</".contains(before));
-        if is_tag && html.get(at..at + NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)) {
-            let copy = read.get_or_insert_with(|| html.to_vec());
-            copy.get_mut(at).into_iter().for_each(|first| *first = b'x');
-        }
-    }
-    read
+    noscript::readings(html).flat_map(|html| find_in(&html, encoding)).collect()
 }
 
 fn find_in(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {

@@ -8,6 +8,7 @@ use lol_html::{HtmlRewriter, Settings, element, text};
 
 use super::files;
 use crate::message::mime::{Part, PartId, Tree, decode};
+use crate::message::noscript;
 
 /// The references of each multipart/related, read when first asked for.
 pub(super) struct References {
@@ -44,13 +45,13 @@ fn references(tree: &Tree, raw: &[u8], related: &Part) -> HashSet<String> {
     let mut found = HashSet::new();
     let inside = tree.parts().skip(related.id.0 as usize + 1).take_while(|part| part.depth > related.depth);
     for part in inside.filter(|part| part.media_type.name == "text/html" && part.is_text()) {
-        collect(&tree.decode_text(raw, part.id), &mut found);
+        noscript::readings(tree.decode_text(raw, part.id).as_bytes()).for_each(|html| collect(&html, &mut found));
     }
     found
 }
 
 /// Reads one HTML text. A link to a picture, a comment or a word in the text show nothing.
-fn collect(html: &str, found: &mut HashSet<String>) {
+fn collect(html: &[u8], found: &mut HashSet<String>) {
     let shown = RefCell::new(found);
     let keep = |element: &Element<'_, '_>| {
         let tag = element.tag_name();
@@ -81,7 +82,7 @@ fn collect(html: &str, found: &mut HashSet<String>) {
         .with_strict(false);
     let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
     // HTML that cannot be read to its end shows what it showed so far.
-    let _ = rewriter.write(html.as_bytes()).and_then(|()| rewriter.end());
+    let _ = rewriter.write(html).and_then(|()| rewriter.end());
     keep_cids(&sheet.into_inner(), &mut shown.borrow_mut());
 }
 
@@ -172,6 +173,7 @@ mod tests {
             "<div style=\"background: url('cid:i@x')\">",
             "<style>p { background: url(cid:i@x) }</style>",
             "<v:imagedata src=\"cid:i@x\"/>",
+            "<noscript><img src=\"cid:i@x\"></noscript>",
         ] {
             assert!(is_shown("png", "image001.png", PNG, html), "{html}");
         }

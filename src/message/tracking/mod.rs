@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use super::charset::Decoded;
 use super::mime::{Part, PartId, TransferEncoding, Tree, decode};
+use super::noscript;
 use super::splice::{self, Splice};
 
 /// Something that reports on readers.
@@ -97,10 +98,9 @@ fn in_part(raw: &[u8], tree: &Tree, part: &Part) -> Vec<Tracker> {
     }
     // A wide text is searched in UTF-8, and places are carried over to its octets.
     let searched = if text.is_wide() { text.text.as_bytes() } else { text.octets };
-    let mut found = if part.media_type.name == "text/html" {
-        let mut found = pixels::find(searched);
-        found.extend(links::in_html(searched));
-        found
+    let mut found: Vec<(Range<usize>, TrackerKind)> = if part.media_type.name == "text/html" {
+        let in_reading = |html: &[u8]| [pixels::find(html), links::in_html(html)].concat();
+        noscript::readings(searched).flat_map(|html| in_reading(&html)).collect()
     } else {
         links::in_text(searched)
     };

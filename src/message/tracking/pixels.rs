@@ -49,10 +49,8 @@ pub(super) fn find(html: &[u8]) -> Places {
     let found = Rc::new(RefCell::new(Found::default()));
     let settings = Settings::new()
         .append_element_content_handler(element!("*", |element| {
-            let is_picture = element.tag_name() == "img";
-            if is_picture {
-                look_at(element, &mut found.borrow_mut());
-            } else if hides(element) && element.can_have_content() {
+            look_at(element, &mut found.borrow_mut());
+            if hides(element) && element.can_have_content() {
                 found.borrow_mut().open.push(Vec::new());
                 let found = Rc::clone(&found);
                 element.on_end_tag(end_tag!(move |_tag| {
@@ -75,13 +73,30 @@ pub(super) fn find(html: &[u8]) -> Places {
 }
 
 fn look_at(element: &Element<'_, '_>, found: &mut Found) {
-    let Some(source) = element.get_attribute("src").filter(|source| is_remote(source)) else { return };
-    let place = (element.source_location().bytes(), TrackerKind::Pixel);
+    let Some((source, place)) = picture(element).filter(|(source, _)| is_remote(source)) else { return };
+    let place = (place, TrackerKind::Pixel);
     if is_counter(&source) || is_invisible(element) {
         found.sure.push(place);
     } else if let Some(inside) = found.open.last_mut() {
         inside.push(place);
     }
+}
+
+/// The address of the picture that an element fetches, and what is to be taken out so that it does not: a tag that is
+/// nothing else, or the value of an attribute.
+fn picture(element: &Element<'_, '_>) -> Option<(String, Range<usize>)> {
+    let is_picture = match element.tag_name().as_str() {
+        "img" | "image" | "embed" | "bgsound" => true,
+        "input" => element.get_attribute("type").is_some_and(|kind| kind.trim().eq_ignore_ascii_case("image")),
+        _ => false,
+    };
+    let named = |name: &str| element.attributes().iter().find(|attribute| attribute.name() == name);
+    if is_picture {
+        let source = ["src", "srcset"].into_iter().filter_map(named).map(|attribute| attribute.value());
+        return Some((source.into_iter().find(|source| is_remote(source))?, element.source_location().bytes()));
+    }
+    let background = named("background")?;
+    Some((background.value(), background.value_source_location()?.bytes()))
 }
 
 fn is_remote(source: &str) -> bool {

@@ -31,6 +31,10 @@ fn invisible_remote_pictures_go() {
         "<img src=\"https://t.example/o\" width=0>",
         "<img src=\"https://x.us1.list-manage.com/track/open.php?u=1&amp;id=2&amp;e=3\">",
         "<img src=\"https://u1.ct.sendgrid.net/wf/open?upn=x\" alt=\"\">",
+        "<image src=\"https://t.example/o.gif\" width=1 height=1>",
+        "<input type=image src=\"https://t.example/o.gif\" style=\"display:none\">",
+        "<img srcset=\"https://t.example/o.gif 1x\" width=1 height=1>",
+        "<img src=\"cid:a\" srcset=\"https://t.example/o.gif 1x\" width=1 height=1>",
     ] {
         assert_eq!(
             html(&format!("<p>é</p>{pixel}<p>b</p>")),
@@ -40,6 +44,8 @@ fn invisible_remote_pictures_go() {
     }
     let (made, kinds) = html("<div style='display:none'>pre <img src='https://t.example/o.gif'></div>b");
     assert_eq!((made.as_str(), kinds.len()), ("<div style='display:none'>pre </div>b", 1));
+    let (made, kinds) = html("<td width=1 height=1 background='https://t.example/o.gif'>");
+    assert_eq!((made.as_str(), kinds.len()), ("<td width=1 height=1 background=''>", 1));
 }
 
 #[test]
@@ -53,6 +59,9 @@ fn pictures_that_are_seen_or_not_remote_stay() {
         "<img width=1 height=1>",
         "<p style='display:none'>never closed<img src='https://t.example/logo.png'>",
         "<!-- <img src=\"https://t.example/o.gif\" width=1 height=1> -->",
+        "<table width=600 background=\"https://t.example/paper.png\">",
+        "<input type=text src=\"https://t.example/o.gif\" width=1 height=1>",
+        "<noscript><img src=\"https://t.example/logo.png\"></noscript>",
         "<img src=\"https://t.example/open/day.png\" width=\"50%\" height=\"10em\">",
     ] {
         assert_eq!(html(picture), (picture.to_owned(), vec![]), "{picture}");
@@ -81,6 +90,18 @@ fn parameters_that_name_the_recipient_go_from_links() {
         let whole = format!("<a href=\"{link}\">a</a>");
         assert_eq!(html(&whole), (whole, vec![]), "{link}");
     }
+}
+
+#[test]
+fn what_stands_in_noscript_is_shown_where_no_scripts_run() {
+    let pixel = "<img src=\"https://t.example/o.gif\" width=1 height=1>";
+    assert_eq!(html(&format!("a<noscript><p>b</p>{pixel}</noscript>")).0, "a<noscript><p>b</p></noscript>");
+    assert_eq!(
+        html(&format!("<NOSCRIPT>a</noscript>{pixel}b")),
+        ("<NOSCRIPT>a</noscript>b".to_owned(), vec![TrackerKind::Pixel])
+    );
+    let link = html("<noscript><a href=\"https://a.example/?mc_eid=1\">é</a></noscript>");
+    assert_eq!(link.0, "<noscript><a href=\"https://a.example/\">é</a></noscript>");
 }
 
 #[test]
