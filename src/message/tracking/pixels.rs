@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-use lol_html::html_content::Element;
+use lol_html::html_content::{Attribute, Element};
 use lol_html::{AsciiCompatibleEncoding, HtmlRewriter, Settings, element, end_tag};
 
 use super::TrackerKind;
@@ -44,7 +44,7 @@ struct Found {
     open: Vec<Places>,
 }
 
-/// The tags of the pictures.
+/// What fetches the pictures.
 pub(super) fn find(html: &[u8]) -> Places {
     let found = Rc::new(RefCell::new(Found::default()));
     let settings = Settings::new()
@@ -92,7 +92,7 @@ fn picture(element: &Element<'_, '_>) -> Option<(String, Range<usize>)> {
     };
     let named = |name: &str| element.attributes().iter().find(|attribute| attribute.name() == name);
     if is_picture {
-        let source = ["src", "srcset"].into_iter().filter_map(named).map(|attribute| attribute.value());
+        let source = ["src", "srcset"].into_iter().filter_map(named).map(Attribute::value);
         return Some((source.into_iter().find(|source| is_remote(source))?, element.source_location().bytes()));
     }
     let background = named("background")?;
