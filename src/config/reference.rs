@@ -9,6 +9,7 @@ use super::reader::{KeyDoc, Need, Shape};
 use crate::charter::Measure;
 use crate::charter::rules::RuleName;
 use crate::message::attachments::Class;
+use crate::message::mime::AmbiguityKind;
 
 /// The parts of the reference, by the name under which `docs/configuration.md` marks their place.
 #[must_use]
@@ -19,6 +20,7 @@ pub fn parts() -> Vec<(&'static str, String)> {
         ("rules", list(RuleName::ALL.iter().map(|rule| (rule.as_str(), rule.help())))),
         ("measures", list(Measure::ALL.iter().map(|measure| (measure.as_str(), measure.help())))),
         ("classes", list(Class::ALL.iter().map(|class| (class.as_str(), class.help())))),
+        ("ambiguities", list(AmbiguityKind::ALL.iter().map(|kind| (kind.as_str(), kind.help())))),
         ("codes", list(Code::ALL.iter().map(|code| (code.as_str(), code.help())))),
     ]
 }

@@ -4,6 +4,7 @@
 //!
 //! SMTP replies are ASCII unless the client asked for SMTPUTF8 (RFC 6531); [`ascii`] makes them so.
 
+pub mod ambiguities;
 pub mod edits;
 pub mod information;
 pub mod notices;

@@ -1,7 +1,7 @@
 //! SMTP replies: what was refused, under which clause, and what the sender can do. One table has the codes and the sentence of
 //! each reason, in each language; never an internal detail, never a member's address.
 
-use super::{Language, say};
+use super::{Language, ambiguities, say};
 use crate::charter::verdict::{Evidence, Finding, ReasonCode, Ruling};
 
 /// A reply, ready for the milter: code, enhanced status code (RFC 3463) and one line of text.
@@ -127,7 +127,7 @@ macro_rules! replies {
 }
 
 replies! {
-    (list, day, limit, size, size_max, parts, kind, reference)
+    (list, day, limit, size, size_max, parts, kind, cause, reference)
     RecipientDeactivated => ("550", "5.2.1"),
         "Cette boîte aux lettres est désactivée ; le message n'a pas été remis.",
         "This mailbox is deactivated; the message was not delivered.";
@@ -213,8 +213,8 @@ replies! {
         "Quota épuisé : {limit} message(s) au plus sur la période.",
         "Quota used up: at most {limit} message(s) in the period.";
     StructureAmbiguous => BAD_FORM,
-        "La structure MIME du message est ambiguë ({kind}). Renvoyez-le en texte ou HTML simple.",
-        "The MIME structure of the message is ambiguous ({kind}). Send it again as plain text or simple HTML.";
+        "D'un logiciel de messagerie à l'autre, ce message serait lu différemment ({kind}). {cause}",
+        "Mail programs would read this message differently ({kind}). {cause}";
     Encrypted => REFUSED,
         "Les messages chiffrés ne sont pas admis sur cette liste : personne ne pourrait les vérifier.",
         "Encrypted messages are not admitted on this list: nobody could check them.";
@@ -266,6 +266,8 @@ struct Figures<'a> {
     parts: usize,
     /// The first ambiguity, or the limit, by name: what the sender (or the sender's support) can look up.
     kind: &'a str,
+    /// What that ambiguity is, and what to do.
+    cause: &'a str,
     /// Of the decision that suspended the sender.
     reference: &'a str,
 }
@@ -281,7 +283,11 @@ impl<'a> Figures<'a> {
             }
             Evidence::Day(day) => Self { day: language.day(*day), ..none },
             Evidence::Parts(parts) => Self { parts: parts.len(), ..none },
-            Evidence::Ambiguities(places) => Self { kind: places.first().map_or("", |place| place.class), ..none },
+            Evidence::Ambiguities(places) => {
+                let kind = places.first().map_or("", |place| place.class);
+                let cause = kind.parse().map_or("", |kind| ambiguities::sentences(language, kind));
+                Self { kind, cause, ..none }
+            }
             Evidence::Limit(kind) => Self { kind, ..none },
             Evidence::Reference(reference) => Self { reference, ..none },
             Evidence::None
@@ -310,6 +316,7 @@ fn kilobytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::charter::verdict::PartEvidence;
 
     #[test]
     fn every_reason_has_a_sentence_that_fits_a_reply_line() {
@@ -321,6 +328,18 @@ mod tests {
             let (code, status) = codes(reason);
             assert_eq!(code.get(..1), status.get(..1), "{reason}");
         }
+    }
+
+    #[test]
+    fn an_ambiguous_message_is_told_why_and_what_to_do() {
+        let evidence = Evidence::Ambiguities(vec![PartEvidence { part: 1, class: "duplicate-field" }]);
+        let told = |language| {
+            sentence(language, ReasonCode::StructureAmbiguous, &Figures::of(language, &evidence, "liste@example.org"))
+        };
+        let french = told(Language::French);
+        assert!(french.contains("(duplicate-field). Un champ") && french.ends_with("N'en gardez qu'un."), "{french}");
+        let english = told(Language::English);
+        assert!(english.contains("(duplicate-field). A field") && english.ends_with("Keep one."), "{english}");
     }
 
     #[test]
