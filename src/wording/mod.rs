@@ -82,6 +82,7 @@ pub fn ascii(text: &str) -> String {
             '…' => plain.push_str("..."),
             '\u{a0}' | '\u{202f}' => plain.push(' '),
             '€' => plain.push_str("EUR"),
+            '×' => plain.push('x'),
             _ => plain.push('?'),
         }
     }

@@ -55,7 +55,8 @@ pub fn removed(language: Language, what: &Removed<'_>) -> String {
     notice
 }
 
-fn class(language: Language, class: Class) -> &'static str {
+/// A kind of attachment in words.
+pub(super) fn class(language: Language, class: Class) -> &'static str {
     let say = |french, english| language.say(french, english);
     match class {
         Class::File => say("fichier", "file"),

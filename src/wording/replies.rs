@@ -1,8 +1,8 @@
 //! SMTP replies: what was refused, under which clause, and what the sender can do. One table has the codes and the sentence of
 //! each reason, in each language; never an internal detail, never a member's address.
 
-use super::{Language, ambiguities, say};
-use crate::charter::verdict::{Evidence, Finding, ReasonCode, Ruling};
+use super::{Language, ambiguities, notices, say};
+use crate::charter::verdict::{Evidence, Finding, PartEvidence, ReasonCode, Ruling};
 
 /// A reply, ready for the milter: code, enhanced status code (RFC 3463) and one line of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,14 +180,14 @@ replies! {
         "Les réponses automatiques et avis de remise ne sont pas admis sur cette liste.",
         "Automatic answers and delivery notifications are not admitted on this list.";
     EnvelopeSenderDiffers => REFUSED,
-        "L'expéditeur d'enveloppe (MAIL FROM) et le champ From ne désignent pas le même expéditeur.",
-        "Envelope sender (MAIL FROM) and From do not name the same sender.";
+        "L'expéditeur d'enveloppe (MAIL FROM) et le champ From ne désignent pas le même expéditeur. Envoyez depuis l'adresse déclarée.",
+        "Envelope sender (MAIL FROM) and From do not name the same sender. Send from the registered address.";
     SenderFieldDiffers => REFUSED,
-        "Les champs Sender et From ne désignent pas le même expéditeur.",
-        "Sender and From do not name the same sender.";
+        "Les champs Sender et From ne désignent pas le même expéditeur. Envoyez depuis l'adresse déclarée.",
+        "Sender and From do not name the same sender. Send from the registered address.";
     LoginDiffers => REFUSED,
-        "Le compte authentifié n'est pas autorisé à utiliser cette adresse d'expéditeur.",
-        "The authenticated account may not use this sender address.";
+        "Le compte authentifié n'est pas autorisé à utiliser cette adresse d'expéditeur. Connectez-vous avec le compte déclaré.",
+        "The authenticated account may not use this sender address. Log in with the registered account.";
     NotAuthenticated => REFUSED,
         "Cette adresse d'expéditeur demande une authentification.",
         "This sender address requires authentication.";
@@ -222,8 +222,8 @@ replies! {
         "La signature du message serait rompue par les modifications prévues par la charte. Envoyez-le sans signature.",
         "The edits the charter demands would break the message's signature. Send it unsigned.";
     Attachment => REFUSED,
-        "Les fichiers joints ne sont pas admis ({parts} trouvé(s)). Mettez le document en ligne et envoyez le lien.",
-        "Attachments are not admitted ({parts} found). Put the document online and send a link.";
+        "Les fichiers joints ne sont pas admis (trouvé : {parts}). Mettez le document en ligne et envoyez le lien.",
+        "Attachments are not admitted (found: {parts}). Put the document online and send a link.";
     Petition => REFUSED,
         "Le message est une pétition électronique, ce que la charte n'admet pas.",
         "The message is an e-petition, which the charter does not admit.";
@@ -240,11 +240,11 @@ replies! {
         "Les demandes d'accusé de réception ou de lecture ne sont pas admises.",
         "Requests for delivery or read receipts are not admitted.";
     EditImpossible => REFUSED,
-        "Le message ne peut pas recevoir les mentions prévues par la charte.",
-        "The message cannot take the words the charter demands.";
+        "Le message ne peut pas recevoir les mentions prévues par la charte. Renvoyez-le en texte ou HTML simple.",
+        "The message cannot take the words the charter demands. Send it again as plain text or simple HTML.";
     OverLimit => BAD_FORM,
-        "Le message dépasse une limite technique ({kind}).",
-        "The message is over a technical limit ({kind}).";
+        "Le message dépasse une limite technique ({kind}). Envoyez-en un plus court, ou à moins de destinataires.",
+        "The message is over a technical limit ({kind}). Send a shorter one, or one to fewer recipients.";
     EditDue | OutsideWindow | WaitsItsTurn => REFUSED,
         "Le message est en attente.",
         "The message is waiting.";
@@ -263,7 +263,8 @@ struct Figures<'a> {
     /// Without the letter for octets, which differs between the languages.
     size: String,
     size_max: String,
-    parts: usize,
+    /// The kinds of attachments found, in words.
+    parts: String,
     /// The first ambiguity, or the limit, by name: what the sender (or the sender's support) can look up.
     kind: &'a str,
     /// What that ambiguity is, and what to do.
@@ -282,7 +283,7 @@ impl<'a> Figures<'a> {
                 Self { size: kilobytes(*bytes), size_max: kilobytes(*bytes_max), ..none }
             }
             Evidence::Day(day) => Self { day: language.day(*day), ..none },
-            Evidence::Parts(parts) => Self { parts: parts.len(), ..none },
+            Evidence::Parts(parts) => Self { parts: kinds(language, parts), ..none },
             Evidence::Ambiguities(places) => {
                 let kind = places.first().map_or("", |place| place.class);
                 let cause = kind.parse().map_or("", |kind| ambiguities::sentences(language, kind));
@@ -297,6 +298,23 @@ impl<'a> Figures<'a> {
             | Evidence::Fields(_) => none,
         }
     }
+}
+
+/// The kinds of attachments in words, each once, with its number where there are several.
+fn kinds(language: Language, parts: &[PartEvidence]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for part in parts {
+        let kind = part.class.parse().map_or(part.class, |class| notices::class(language, class));
+        match counts.iter_mut().find(|(counted, _)| *counted == kind) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((kind, 1)),
+        }
+    }
+    let in_words = |(kind, count): &(&str, usize)| match count {
+        1 => (*kind).to_owned(),
+        _ => format!("{kind} × {count}"),
+    };
+    counts.iter().map(in_words).collect::<Vec<_>>().join(", ")
 }
 
 /// Octets as people write them: decimal kilobytes or megabytes.
@@ -316,7 +334,6 @@ fn kilobytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::charter::verdict::PartEvidence;
 
     #[test]
     fn every_reason_has_a_sentence_that_fits_a_reply_line() {
@@ -340,6 +357,16 @@ mod tests {
         assert!(french.contains("(duplicate-field). Un champ") && french.ends_with("N'en gardez qu'un."), "{french}");
         let english = told(Language::English);
         assert!(english.contains("(duplicate-field). A field") && english.ends_with("Keep one."), "{english}");
+    }
+
+    #[test]
+    fn a_refused_attachment_is_named_by_its_kind() {
+        let parts = ["file", "vcard", "file"].map(|class| PartEvidence { part: 1, class });
+        let evidence = Evidence::Parts(parts.to_vec());
+        let figures = Figures::of(Language::French, &evidence, "liste@example.org");
+        let text = sentence(Language::French, ReasonCode::Attachment, &figures);
+        assert!(text.contains("(trouvé : fichier × 2, carte de visite)"), "{text}");
+        assert!(super::super::ascii(&text).contains("fichier x 2"), "{text}");
     }
 
     #[test]
