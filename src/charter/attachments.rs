@@ -82,7 +82,9 @@ fn action(rule: &AttachmentsRule, encrypted_allowed: bool, attachment: &Attachme
         (_, Some(action)) => action,
         (Class::Encrypted, None) if encrypted_allowed => AttachmentAction::Allow,
         // Stripping these would leave no message: its text is inside, where nobody can look.
-        (Class::Encrypted | Class::OpaqueSigned, None) if rule.action == AttachmentAction::Strip => {
+        (Class::Encrypted | Class::OpaqueSigned | Class::Unreadable, None)
+            if rule.action == AttachmentAction::Strip =>
+        {
             AttachmentAction::Reject
         }
         (_, None) => rule.action,

@@ -151,7 +151,7 @@ pub const FIELDS: &[Field] = &[
         "rule",
         "signals",
         Holds::List(&Holds::Text),
-        "Identifiers of the signals of the rule pack that were seen. Never content.",
+        "What was seen, a hundred at most: signals by identifier, parts of the message by number and class. Never content.",
     ),
     must(
         "commitment",

@@ -192,6 +192,9 @@ fn rule_outcome(finding: &Finding) -> RuleOutcomeRecord {
     }
 }
 
+/// A record names so many things that were seen; how many there were is one of its numbers.
+const NAMED_MAX: usize = 100;
+
 /// Evidence as numbers by name, and names from closed lists.
 fn figures(evidence: &Evidence) -> (BTreeMap<String, Number>, Vec<String>) {
     let number = |name: &str, value: u64| (name.to_owned(), Number::from(value));
@@ -202,7 +205,7 @@ fn figures(evidence: &Evidence) -> (BTreeMap<String, Number>, Vec<String>) {
         Evidence::Count { counted, limit } => [number("counted", *counted), number("limit", *limit)].into(),
         Evidence::Size { bytes, bytes_max } => [number("bytes", *bytes), number("bytes-max", *bytes_max)].into(),
         Evidence::Parts(parts) | Evidence::Ambiguities(parts) => {
-            names = parts.iter().map(|part| format!("{}:{}", part.part, part.class)).collect();
+            names = parts.iter().take(NAMED_MAX).map(|part| format!("{}:{}", part.part, part.class)).collect();
             [number("found", u64::try_from(parts.len()).unwrap_or(u64::MAX))].into()
         }
         Evidence::Signals { score, threshold, signals } => {

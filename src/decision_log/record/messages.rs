@@ -117,7 +117,7 @@ pub struct RuleOutcomeRecord {
     /// Numbers that explain the outcome, by stable names: sizes, counts, scores, limits. Never content.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub evidence: BTreeMap<String, serde_json::Number>,
-    /// Identifiers of the signals of the rule pack that were seen. Never content.
+    /// What was seen, a hundred at most: signals by identifier, parts by number and class. Never content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<String>,
 }

@@ -5,20 +5,22 @@
 
 use std::ops::Range;
 
-use super::Class;
 use super::text::{Form, TextBlock};
+use super::{Class, WRITTEN_MAX};
 use crate::message::mime::decode;
 
 /// Longer words than this behind `begin` are no file mode.
 const MODE_CHARACTERS_MAX: usize = 6;
 
 /// Finds the blocks, in order. One pass over the lines; a block that has no end is taken as far as its lines look
-/// like it.
+/// like it. After [`WRITTEN_MAX`] it is enough.
 pub(super) fn find(text: &[u8]) -> Vec<TextBlock> {
     let mut found = Vec::new();
     let mut lines = Lines { text, at: 0 };
     let mut scattered = None;
-    while let Some((range, line)) = lines.next() {
+    while found.len() <= WRITTEN_MAX
+        && let Some((range, line)) = lines.next()
+    {
         let block = match line.first() {
             Some(b'b' | b'B') => uuencode(line, &mut lines, &mut scattered),
             Some(b'=') => yenc(line, &mut lines),

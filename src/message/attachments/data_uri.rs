@@ -10,8 +10,8 @@ use encoding_rs::Encoding;
 use lol_html::html_content::{Element, TextChunk};
 use lol_html::{AsciiCompatibleEncoding, HtmlRewriter, Settings, element, text};
 
-use super::Class;
 use super::text::{Form, TextBlock};
+use super::{Class, WRITTEN_MAX};
 use crate::message::noscript;
 
 /// A URI shorter than this carries nothing: an empty picture that stands for one to come.
@@ -20,7 +20,7 @@ const PAYLOAD_BYTES_MIN: usize = 1;
 /// Attributes whose text is read by people or scripts and never fetched.
 const TEXT_ATTRIBUTES: [&str; 7] = ["alt", "title", "placeholder", "summary", "label", "value", "name"];
 
-/// Finds the URIs. HTML that cannot be cut into tags at all counts as one block when it names a `data:` URI.
+/// Finds the URIs; after [`WRITTEN_MAX`] it is enough. HTML that cannot be cut into tags at all counts as one block when it names a `data:` URI.
 pub(super) fn find(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
     noscript::readings(html).flat_map(|html| find_in(&html, encoding)).collect()
 }
@@ -77,7 +77,9 @@ fn uris_in(html: &[u8], place: Range<usize>) -> Vec<TextBlock> {
 fn written_uris(text: &[u8], text_at: usize) -> Vec<TextBlock> {
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(uri_at) = position_of_uri(text, at) {
+    while found.len() <= WRITTEN_MAX
+        && let Some(uri_at) = position_of_uri(text, at)
+    {
         let rest = text.get(uri_at..).unwrap_or_default();
         // Between quotes it may have anything but those.
         let before = uri_at.checked_sub(1).and_then(|before| text.get(before));
@@ -99,6 +101,9 @@ fn written_uris(text: &[u8], text_at: usize) -> Vec<TextBlock> {
 
 fn look_at_tag(html: &[u8], element: &Element<'_, '_>, found: &mut Vec<TextBlock>) {
     for attribute in element.attributes() {
+        if found.len() > WRITTEN_MAX {
+            return;
+        }
         let Some(place) = attribute.value_source_location().map(|place| place.bytes()) else { continue };
         let name = attribute.name();
         if TEXT_ATTRIBUTES.contains(&name.as_str()) || name.starts_with("data-") || name.starts_with("aria-") {
@@ -148,6 +153,9 @@ fn look_at_style(chunk: &TextChunk<'_>, html: &[u8], start: &mut Option<usize>, 
         return;
     }
     *start = None;
+    if found.len() > WRITTEN_MAX {
+        return;
+    }
     found.extend(uris_in(html, from..place.end.min(html.len()).max(from)));
 }
 

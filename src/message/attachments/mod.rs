@@ -56,7 +56,7 @@ closed_list! {
         PgpKey = "pgp-key",
         /// Another form of the text beside plain text and HTML (enriched text, AMP and the like).
         AlternativeForm = "alternative-form",
-        /// A multipart whose parts cannot be found.
+        /// A multipart whose parts cannot be found, or a text with more files in it than anybody could look at.
         Unreadable = "unreadable",
     }
 }
@@ -98,6 +98,10 @@ enum Look {
     Texts,
 }
 
+/// So many files may be written into the texts of a message. Each costs memory and leaves a notice; a text with more of them
+/// counts as one that cannot be read.
+const WRITTEN_MAX: usize = 500;
+
 /// Finds everything in the message that is not its text, in the order of the message. Texts are decoded and searched.
 #[must_use]
 pub fn find(tree: &Tree, raw: &[u8]) -> Vec<Attachment> {
@@ -119,6 +123,8 @@ pub fn tnef_contents(tree: &Tree, raw: &[u8], part: PartId) -> Vec<String> {
 
 fn search(tree: &Tree, raw: &[u8], look: Look) -> Vec<Attachment> {
     let mut found: Vec<Attachment> = Vec::new();
+    // Files in texts so far.
+    let mut written = 0;
     let mut images = images::References::new(look == Look::Texts);
     // The part whose subtree goes with it, by depth; and the messages inside the message around the current part.
     let mut whole: Option<u32> = None;
@@ -149,14 +155,17 @@ fn search(tree: &Tree, raw: &[u8], look: Look) -> Vec<Attachment> {
             }
         } else if look == Look::Texts && part.is_text() {
             let body = TextBody::of(tree, raw, part);
+            let blocks = body.blocks();
             let is_signed = is_signed();
-            found.extend(body.blocks().into_iter().map(|block| Attachment {
+            written += blocks.len();
+            let has_too_many = written > WRITTEN_MAX;
+            found.extend(blocks.into_iter().map(|block| Attachment {
                 part: part.id,
-                class: block.class,
+                class: if has_too_many { Class::Unreadable } else { block.class },
                 name: block.name,
                 media_type: block.media_type,
                 decoded_size_bytes: block.size_bytes,
-                place: if body.can_be_cut() { Place::Text(block.range) } else { Place::Part },
+                place: if body.can_be_cut() && !has_too_many { Place::Text(block.range) } else { Place::Part },
                 inside,
                 is_signed,
             }));

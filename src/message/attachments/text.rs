@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 
-use super::{Class, blocks, data_uri};
+use super::{Class, WRITTEN_MAX, blocks, data_uri};
 use crate::message::mime::{Part, Tree, decode};
 
 /// So often a text is looked at again for what the last cut has made a file of.
@@ -103,29 +103,35 @@ impl<'a> TextBody<'a> {
     /// What is cut out may have kept apart what then is a file, as a block of lines may have held the end of a style sheet. So
     /// the text is looked at again as it will be, until nothing more is found in it.
     pub(crate) fn blocks(&self) -> Vec<TextBlock> {
-        let mut found = self.blocks_in(&self.octets);
+        self.separate_blocks().unwrap_or_else(|| {
+            // A text that is full of files, or goes on making files of what is left, is no letter: it goes as a whole.
+            let size_bytes = self.octets.len() as u64;
+            let (range, form) = (0..self.octets.len(), Form::Lines);
+            let media_type = if self.is_html { "text/html" } else { "text/plain" }.to_owned();
+            vec![TextBlock { range, class: Class::Unreadable, name: None, media_type, size_bytes, form }]
+        })
+    }
+
+    fn separate_blocks(&self) -> Option<Vec<TextBlock>> {
+        let mut found = self.blocks_in(&self.octets)?;
         for _ in 0..LOOKS_MAX {
             if found.is_empty() {
-                return found;
+                return Some(found);
             }
             let rest = Rest::of(&self.octets, &found, self.is_html);
-            let more = self.blocks_in(&rest.octets);
+            let more = self.blocks_in(&rest.octets)?;
             if more.is_empty() {
-                return found;
+                return Some(found);
             }
             let more = more.into_iter().map(|block| TextBlock { range: rest.place(&block.range), ..block });
             // What is new comes first: those it reaches over go with it.
             found = in_order(more.chain(found).collect());
         }
-        // A text that goes on making files of what is left is no letter: it goes as a whole.
-        found.truncate(1);
-        for block in &mut found {
-            (block.range, block.form) = (0..self.octets.len(), Form::Lines);
-        }
-        found
+        None
     }
 
-    fn blocks_in(&self, octets: &[u8]) -> Vec<TextBlock> {
+    /// `None` when there are too many.
+    fn blocks_in(&self, octets: &[u8]) -> Option<Vec<TextBlock>> {
         let mut found = blocks::find(octets);
         if self.is_html {
             let encoding = match self.charset {
@@ -134,7 +140,7 @@ impl<'a> TextBody<'a> {
             };
             found.extend(data_uri::find(octets, encoding));
         }
-        in_order(found)
+        (found.len() <= WRITTEN_MAX).then(|| in_order(found))
     }
 }
 
@@ -226,13 +232,15 @@ mod tests {
     fn what_a_cut_makes_a_file_of_is_found_where_it_stands() {
         let uri = "data:image/gif;base64,R0lGODlh";
         let file = "begin 644 a.txt\r\n</style>\r\n#0V%T\r\nend\r\n";
-        // As many as a text may have: each step is one pass.
-        let count = 5_000;
+        let count = WRITTEN_MAX - 1;
         let words = format!("a {{ b: url({uri}) }}\r\n").repeat(count);
         let found = blocks(&format!("<style>\r\n{file}{words}</style><p>Bonjour</p>"));
         assert_eq!(found.len(), 1 + count);
         assert_eq!(found[0], (Class::EncodedInText, file.to_owned()));
         assert!(found[1..].iter().all(|block| *block == (Class::DataUri, uri.to_owned())));
+        // A text with more of them goes as a whole.
+        let more = format!("<style>{words}{words}{words}</style><p>Bonjour</p>");
+        assert_eq!(blocks(&more), [(Class::Unreadable, more.clone())]);
         // With its end left in the text, the style sheet ends there, and what follows are words.
         assert!(blocks(&format!("<style></style>{words}")).is_empty());
     }

@@ -126,6 +126,10 @@ pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect())
 }
 
+/// More parameters than this are not read: each is compared with those before it. Names that are cut into pieces (RFC 2231) have
+/// a dozen.
+const PARAMETERS_MAX: usize = 128;
+
 /// A value of the form `word; name=value; …`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Structured {
@@ -177,9 +181,13 @@ impl Structured {
     /// Reads an unfolded value. Never fails; what it cannot make sense of it leaves out and names in `oddities`.
     #[must_use]
     pub fn parse(value: &[u8]) -> Self {
-        let mut pieces = pieces(value).into_iter();
-        let word = pieces.next().unwrap_or_default();
         let mut structured = Self::default();
+        let (pieces, is_cut) = pieces(value);
+        if is_cut {
+            structured.oddity(None, AmbiguityKind::HeaderTooLong);
+        }
+        let mut pieces = pieces.into_iter();
+        let word = pieces.next().unwrap_or_default();
         let (text, had_comment) = without_comments(&word);
         structured.value = decode::raw_text(text.trim_ascii()).to_ascii_lowercase();
         if had_comment {
@@ -312,8 +320,8 @@ fn join_segments(name: String, segments: &[Segment]) -> Parameter {
     Parameter { name, value, is_extended: true }
 }
 
-/// Cuts a value at the semicolons that stand outside quotes and comments.
-fn pieces(value: &[u8]) -> Vec<Vec<u8>> {
+/// Cuts a value at the semicolons that stand outside quotes and comments; also says whether there were too many.
+fn pieces(value: &[u8]) -> (Vec<Vec<u8>>, bool) {
     let mut pieces = Vec::new();
     let mut piece = Vec::new();
     let mut quoted = false;
@@ -331,6 +339,9 @@ fn pieces(value: &[u8]) -> Vec<Vec<u8>> {
             b')' if !quoted => comments = comments.saturating_sub(1),
             b';' if !quoted && comments == 0 => {
                 pieces.push(std::mem::take(&mut piece));
+                if pieces.len() > PARAMETERS_MAX {
+                    return (pieces, true);
+                }
                 continue;
             }
             _ => {}
@@ -338,7 +349,7 @@ fn pieces(value: &[u8]) -> Vec<Vec<u8>> {
         piece.push(byte);
     }
     pieces.push(piece);
-    pieces
+    (pieces, false)
 }
 
 /// Removes comments outside quotes; also says whether there were any.
@@ -464,6 +475,19 @@ mod tests {
         let plain = Structured::parse(b"attachment; filename*0=\"long \"; filename*1=\"name.pdf\"");
         assert_eq!(plain.name_parameter("filename"), Some("long name.pdf"));
         assert_eq!(plain.oddities, []);
+    }
+
+    #[test]
+    fn a_field_with_more_parameters_than_anybody_writes_is_read_in_part() {
+        let many =
+            |count: usize, text: &str| Structured::parse(format!("text/plain;{}", text.repeat(count)).as_bytes());
+        let honest = many(100, " name*1*=a;");
+        assert_eq!(honest.oddities, []);
+        for text in [" a=b;", ";", " name*1*=a;", " (x)=y;"] {
+            let hostile = many(1_000_000, text);
+            assert!(hostile.oddities.iter().any(|oddity| oddity.kind == AmbiguityKind::HeaderTooLong), "{text}");
+            assert!(hostile.parameters.len() <= PARAMETERS_MAX, "{text}");
+        }
     }
 
     #[test]

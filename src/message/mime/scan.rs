@@ -264,7 +264,8 @@ impl Scan<'_> {
             let (header, body_start) = self.header_block(id, announced.at);
             let depth = announced.parent.and_then(|p| self.parts.get(p.index())).map_or(0, |p| p.depth + 1);
             let in_digest = self.is_digest(announced.parent);
-            let content = Content::read(self.raw.get(header.clone()).unwrap_or_default(), id, in_digest);
+            let readable = self.readable(id, &header);
+            let content = Content::read(self.raw.get(readable).unwrap_or_default(), id, in_digest);
             for kind in &content.ambiguities {
                 self.note(id, *kind);
             }
@@ -359,7 +360,6 @@ impl Scan<'_> {
             let line_end = header::line_end(self.raw, line_start);
             let line = header::trim_line_end(self.raw.get(line_start..line_end).unwrap_or_default());
             if line.is_empty() {
-                self.check_header_size(id, line_start - at);
                 if line_start == at
                     && id != PartId::ROOT
                     && starts_with_content_field(self.bytes(line_end..self.raw.len()))
@@ -380,10 +380,14 @@ impl Scan<'_> {
         (at..self.raw.len(), self.raw.len())
     }
 
-    fn check_header_size(&mut self, id: PartId, bytes: usize) {
-        if id != PartId::ROOT && bytes > self.limits.part_header_bytes_max {
-            self.note(id, AmbiguityKind::HeaderTooLong);
+    /// What is read of a header: that of the message was limited when it arrived.
+    fn readable(&mut self, id: PartId, header: &Range<usize>) -> Range<usize> {
+        let readable = header.start..header.end.min(header.start.saturating_add(self.limits.part_header_bytes_max));
+        if id == PartId::ROOT || readable == *header {
+            return header.clone();
         }
+        self.note(id, AmbiguityKind::HeaderTooLong);
+        readable
     }
 
     /// Texts are shown as they are decoded, and programs differ in how.

@@ -67,12 +67,14 @@ fn decoded_splices(body: &TextBody<'_>, part: &Part, line_end: &str, cuts: &[Cut
     splices
 }
 
-/// Before the last `</body>` that is not inside a block, or at the very end.
+/// Before the last `</body>` that is not inside a block, or at the very end. The blocks are in order.
 fn end_of_html(html: &[u8], blocks: &[TextBlock]) -> usize {
-    let found = memchr::memrchr_iter(b'<', html).find(|at| {
-        html.get(at + 1..at + 6).is_some_and(|tag| tag.eq_ignore_ascii_case(b"/body"))
-            && blocks.iter().all(|block| !block.range.contains(at))
-    });
+    let is_in_block = |at: usize| {
+        let next = blocks.partition_point(|block| block.range.end <= at);
+        blocks.get(next).is_some_and(|block| block.range.start <= at)
+    };
+    let found = memchr::memrchr_iter(b'<', html)
+        .find(|at| html.get(at + 1..at + 6).is_some_and(|tag| tag.eq_ignore_ascii_case(b"/body")) && !is_in_block(*at));
     found.unwrap_or(html.len())
 }
 
