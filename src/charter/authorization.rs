@@ -110,6 +110,11 @@ fn same_login(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
 }
 
+/// Whether a login is that of a mailbox: its whole address, or what stands before the `@`.
+fn is_login_of(login: &str, mailbox: &Address) -> bool {
+    same_login(login, &mailbox.to_string()) || same_login(login, mailbox.local())
+}
+
 /// Finds the sender that owns `mailbox` and may write to `list` today.
 ///
 /// A mailbox may stand on the register more than once (a union with several lists); the entry bound to this list wins.
@@ -170,8 +175,14 @@ pub fn disagreement(names: Names<'_>, sender: &Sender, envelope: bool, login: bo
             Some(_) => {}
         }
     }
+    // Who writes for another is named in Sender (RFC 5322 section 3.6.2): a delegate, when the login is theirs.
+    let is_delegate = |address: &Address| {
+        let login = names.envelope.sasl_login.as_deref().filter(|login| is_login_of(login, address));
+        let login = login.zip(mailbox.filter(|mailbox| mailbox.domain() == address.domain()));
+        login.is_some_and(|(login, mailbox)| sender.admits_login(login, mailbox) == Some(true))
+    };
     if let Some(field) = names.sender_field
-        && field.one().is_none_or(|address| !sender.owns(address))
+        && field.one().is_none_or(|address| !sender.owns(address) && !is_delegate(address))
     {
         return Some(ReasonCode::SenderFieldDiffers);
     }
@@ -213,7 +224,7 @@ pub fn general_disagreement(
     }
     if login
         && let Some(login) = &names.envelope.sasl_login
-        && !(same_login(login, &claimed.to_string()) || same_login(login, claimed.local()))
+        && !is_login_of(login, claimed)
     {
         return Some(ReasonCode::LoginDiffers);
     }

@@ -335,6 +335,17 @@ fn all_names_of_a_message_agree() {
     fine()
         .header("Subject:", "Sender: maire@ville.example\r\nSubject:")
         .is_refused(RuleName::Identity, ReasonCode::SenderFieldDiffers);
+    // Who writes for the organisation is named in Sender: a delegate with the login that says so, nobody else.
+    let for_another = |login: &'static str, sender: &str| {
+        fine()
+            .header("liste-a@ville.example>", "second@ville.example>")
+            .header("Subject:", &format!("Sender: {sender}\r\nSubject:"))
+            .with(|arrival| (arrival.login, arrival.sender) = (Some(login), "second@ville.example"))
+    };
+    for_another("deleguee", "La Déléguée <deleguee@ville.example>").passes();
+    for sender in ["maire@ville.example", "deleguee@ailleurs.example"] {
+        for_another("deleguee", sender).is_refused(RuleName::Identity, ReasonCode::SenderFieldDiffers);
+    }
     fine().with(|arrival| arrival.sender = "<>").is_refused(RuleName::Sender, ReasonCode::EnvelopeSenderNull);
     fine().with(|arrival| arrival.login = Some("deleguee")).is_refused(RuleName::Sender, ReasonCode::SenderNotProven);
     fine()

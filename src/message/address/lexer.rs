@@ -36,27 +36,40 @@ pub(super) struct Lexed {
     pub(super) tokens: Vec<Token>,
     /// A quoted string, comment or literal never ends, or there is a control character.
     pub(super) damaged: bool,
+    /// Mail programs would find other addresses: in what a comment, quotation marks or a backslash cover here and not there.
+    pub(super) contested: bool,
 }
 
 /// Splits a text into tokens; linear, whatever the nesting of comments.
 pub(super) fn lex(text: &str) -> Lexed {
     let mut lexed = Lexed::default();
     let mut chars = text.chars().peekable();
+    // The word right before, without space between.
+    let mut touching = Touching::Nothing;
     while let Some(&c) = chars.peek() {
+        let before = std::mem::take(&mut touching);
         match c {
             ' ' | '\t' | '\r' | '\n' => {
                 chars.next();
             }
-            '(' => lexed.damaged |= !skip_comment(&mut chars),
+            '(' => {
+                let comment = skip_comment(&mut chars);
+                lexed.damaged |= !comment.ended;
+                lexed.contested |= comment.contested;
+            }
             '"' => {
-                let (content, ended) = delimited(&mut chars, '"');
-                lexed.damaged |= !ended;
-                lexed.tokens.push(Token::Quoted(content));
+                let quoted = delimited(&mut chars, '"');
+                lexed.damaged |= !quoted.ended;
+                // Some end a quoted string at a fold, some begin none inside a word.
+                let hides_address = quoted.content.contains(['@', '<', '>', ',']);
+                lexed.contested |= hides_address && (quoted.folded || before == Touching::Atom);
+                touching = if hides_address { Touching::Address } else { Touching::Nothing };
+                lexed.tokens.push(Token::Quoted(quoted.content));
             }
             '[' => {
-                let (content, ended) = delimited(&mut chars, ']');
-                lexed.damaged |= !ended;
-                lexed.tokens.push(Token::Literal(format!("[{content}]")));
+                let literal = delimited(&mut chars, ']');
+                lexed.damaged |= !literal.ended;
+                lexed.tokens.push(Token::Literal(format!("[{}]", literal.content)));
             }
             '<' | '>' | ':' | ';' | '@' | ',' | '.' => {
                 chars.next();
@@ -67,9 +80,11 @@ pub(super) fn lex(text: &str) -> Lexed {
                 lexed.damaged = true;
             }
             _ => {
-                let (content, sound) = atom(&mut chars);
-                lexed.damaged |= !sound;
-                lexed.tokens.push(Token::Atom(content));
+                let atom = atom(&mut chars);
+                lexed.damaged |= !atom.sound;
+                lexed.contested |= atom.contested || before == Touching::Address;
+                touching = Touching::Atom;
+                lexed.tokens.push(Token::Atom(atom.content));
             }
         }
     }
@@ -78,60 +93,102 @@ pub(super) fn lex(text: &str) -> Lexed {
 
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
-/// Skips a comment and those nested in it; `false` when it never ends.
-fn skip_comment(chars: &mut Chars<'_>) -> bool {
-    let mut depth = 0_usize;
+/// What stands right before a token.
+#[derive(Default, PartialEq, Eq)]
+enum Touching {
+    #[default]
+    Nothing,
+    Atom,
+    /// A quoted string with something in it that may be an address.
+    Address,
+}
+
+/// A comment that was skipped.
+struct Comment {
+    ended: bool,
+    /// It may have an address in it, and programs disagree about where it ends: few nest, unescape and unfold.
+    contested: bool,
+}
+
+/// Skips a comment and those nested in it.
+fn skip_comment(chars: &mut Chars<'_>) -> Comment {
+    let (mut depth, mut is_plain, mut has_address) = (0_usize, true, false);
     while let Some(c) = chars.next() {
         match c {
             '\\' => {
+                is_plain = false;
                 chars.next();
             }
-            '(' => depth += 1,
+            '(' => {
+                is_plain &= depth == 0;
+                depth += 1;
+            }
             ')' => {
                 depth -= 1;
                 if depth == 0 {
-                    return true;
+                    return Comment { ended: true, contested: has_address && !is_plain };
                 }
             }
+            '\r' | '\n' => is_plain = false,
+            '@' | '<' => has_address = true,
             _ => {}
         }
     }
-    false
+    Comment { ended: false, contested: false }
 }
 
-/// What stands between the delimiter at hand and the next `end`, unescaped; `false` when there is no end. Folding
-/// inside a quoted string is not part of it (RFC 5322 section 3.2.4).
-fn delimited(chars: &mut Chars<'_>, end: char) -> (String, bool) {
-    let mut content = String::new();
+/// What stands between two delimiters.
+struct Delimited {
+    content: String,
+    ended: bool,
+    folded: bool,
+}
+
+/// What stands between the delimiter at hand and the next `end`, unescaped. Folding inside a quoted string is not part of it
+/// (RFC 5322 section 3.2.4).
+fn delimited(chars: &mut Chars<'_>, end: char) -> Delimited {
+    let mut read = Delimited { content: String::new(), ended: false, folded: false };
     chars.next();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => content.extend(chars.next()),
-            '\r' | '\n' => {}
-            c if c == end => return (content, true),
-            c => content.push(c),
+            '\\' => read.content.extend(chars.next()),
+            '\r' | '\n' => read.folded = true,
+            c if c == end => {
+                read.ended = true;
+                break;
+            }
+            c => read.content.push(c),
         }
     }
-    (content, false)
+    read
 }
 
-/// A run of ordinary characters; `false` when a control character is among them.
-fn atom(chars: &mut Chars<'_>) -> (String, bool) {
-    let mut content = String::new();
-    let mut sound = true;
+/// A run of ordinary characters.
+struct Atom {
+    content: String,
+    /// No control character is among them.
+    sound: bool,
+    /// A special character stands behind a backslash, which few programs know outside quotation marks.
+    contested: bool,
+}
+
+fn atom(chars: &mut Chars<'_>) -> Atom {
+    let mut atom = Atom { content: String::new(), sound: true, contested: false };
     while let Some(&c) = chars.peek() {
         match c {
             ' ' | '\t' | '\r' | '\n' | '(' | ')' | '<' | '>' | '[' | ']' | ':' | ';' | '@' | ',' | '.' | '"' => break,
             '\\' => {
                 chars.next();
-                content.extend(chars.next());
+                let escaped = chars.next();
+                atom.contested |= escaped.is_some_and(|c| "@<>,:;\".()[]\\".contains(c));
+                atom.content.extend(escaped);
             }
             c => {
-                sound &= !c.is_control();
-                content.push(c);
+                atom.sound &= !c.is_control();
+                atom.content.push(c);
                 chars.next();
             }
         }
     }
-    (content, sound)
+    atom
 }

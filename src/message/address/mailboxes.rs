@@ -31,7 +31,7 @@ pub struct Mailboxes {
 #[must_use]
 pub fn mailboxes(text: &str) -> Mailboxes {
     let lexed = lex(text);
-    let mut read = Mailboxes { unreadable: lexed.damaged, ..Mailboxes::default() };
+    let mut read = Mailboxes { unreadable: lexed.damaged || lexed.contested, ..Mailboxes::default() };
     let mut entry: Vec<Token> = Vec::new();
     let mut in_angle = false;
     for token in lexed.tokens {
@@ -88,13 +88,31 @@ fn read_entry(tokens: &[Token]) -> Option<Mailbox> {
     if !close.is('>') || inner.iter().any(|t| t.is('>') || t.is('<')) {
         return None;
     }
+    // Source routes have died out, and programs find addresses in them (RFC 5322 section 4.4). A literal is no word of a name.
+    let hides_address = |t: &Token| matches!(t, Token::Literal(text) if text.contains(['@', ',', '<', '>']));
+    if inner.first().is_some_and(|t| t.is('@')) || phrase.iter().any(hides_address) {
+        return None;
+    }
     let address = from_tokens(inner).ok()?;
     // An address without quotes in the place of the name is an error of syntax that some programs take for the address.
     // It is harmless when both are the same.
-    if phrase.iter().any(|t| t.is('@')) && from_tokens(phrase).ok().as_ref() != Some(&address) {
+    if phrase.iter().any(|t| t.is('@')) && from_tokens(&without_apostrophes(phrase)).ok().as_ref() != Some(&address) {
         return None;
     }
     Some(Mailbox { display: display_name(phrase), written: written(inner, &address), address })
+}
+
+/// A phrase without the apostrophes around it, which Outlook takes for quotation marks.
+fn without_apostrophes(phrase: &[Token]) -> Vec<Token> {
+    let mut inner = phrase.to_vec();
+    if let [Token::Atom(first), .., Token::Atom(last)] = inner.as_mut_slice()
+        && first.starts_with('\'')
+        && last.ends_with('\'')
+    {
+        first.remove(0);
+        last.pop();
+    }
+    inner
 }
 
 /// The address with the letter case of its author: servers may tell `A@…` from `a@…`, although none is known to
@@ -138,7 +156,6 @@ mod tests {
         assert_eq!(read.list[0].display.as_deref(), Some("Liste A, college C"));
         assert!(!read.group && !read.unreadable);
         assert_eq!(addresses("a@c.example (Liste A), B B <b@c.example>"), ["a@c.example", "b@c.example"]);
-        assert_eq!(addresses("<@r.example,@s.example:a@c.example>"), ["a@c.example"]);
         assert_eq!(addresses(",, a@c.example,"), ["a@c.example"]);
     }
 
@@ -148,7 +165,7 @@ mod tests {
             ("Liste A <Liste.A@C.example.>", "Liste.A@C.example"),
             ("\"Liste A\"@c.example (x)", "\"Liste A\"@c.example"),
             ("\"liste.A\"@c.example", "liste.A@c.example"),
-            ("<@r.example:A@é.example>", "A@xn--9ca.example"),
+            ("<A@é.example>", "A@xn--9ca.example"),
         ] {
             assert_eq!(mailboxes(text).list[0].written, written);
         }
@@ -161,6 +178,42 @@ mod tests {
         let read = mailboxes("chef@c.example <autre@d.example>");
         assert!(read.unreadable && read.list.is_empty());
         assert_eq!(addresses("a@c.example <a@c.example>"), ["a@c.example"]);
+        assert_eq!(addresses("'a@c.example' <a@c.example>"), ["a@c.example"]);
+        assert!(mailboxes("'b@c.example' <a@c.example>").unreadable);
+    }
+
+    #[test]
+    fn addresses_that_some_program_would_show_are_not_hidden() {
+        for text in [
+            "=?utf-8?q?\"_?= <b@c.example>, =?utf-8?q?_\"?= <a@c.example>",
+            "=?utf-8?b?\"?= <b@c.example> =?utf-8?b?\"?= <a@c.example>",
+            "x[,b@c.example,] <a@c.example>",
+            "[<b@c.example>] <a@c.example>",
+            "<@x,b@c.example:a@c.example>",
+            "<@[<b@c.example>]:a@c.example>",
+            "<@r.example:a@c.example>",
+            "(x (y) <b@c.example>) <a@c.example>",
+            "<a@c.example> ((x) <b@c.example>)",
+            "a@c.example (\\) <b@c.example>)",
+            "\"x\r\n <b@c.example>\" <a@c.example>",
+            "(x\r\n <b@c.example>) <a@c.example>",
+            "b\\@c\\.example <a@c.example>",
+        ] {
+            assert!(mailboxes(text).unreadable, "{text}");
+        }
+        for text in [
+            "Liste A [CNRS] <a@c.example>",
+            "a@c.example (Jean (Paul) Martin)",
+            "a@c.example (b@c.example)",
+            "\"Long\r\n name\" <a@c.example>",
+            "\"Liste A, <b@c.example>\" <a@c.example>",
+            "Jean \"Jeannot\"Dupont <a@c.example>",
+            "Jean \\o/ <a@c.example>",
+            "=?utf-8?q?Liste_A?=\r\n <a@c.example>",
+        ] {
+            assert!(!mailboxes(text).unreadable, "{text}");
+            assert_eq!(addresses(text), ["a@c.example"], "{text}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use icu_casemap::CaseMapper;
 use unicode_normalization::UnicodeNormalization as _;
 
 mod candidates;
@@ -173,13 +174,15 @@ fn domain_text(tokens: &[Token]) -> Option<String> {
     Some(domain)
 }
 
-/// Lower case and NFC, so that an accent has one spelling (RFC 6532 section 3.1).
+/// Case folded in full, as Postfix folds what it looks up (ſ is s, ﬁ is fi), and NFC, so that an accent has one spelling
+/// (RFC 6532 section 3.1).
 fn canonical_local(local: &str) -> String {
     if local.is_ascii() {
         return local.to_ascii_lowercase();
     }
-    // Lower-casing first and composing last makes the form its own canonical form.
-    local.nfc().collect::<String>().to_lowercase().nfc().collect()
+    // Folding first and composing last makes the form its own canonical form.
+    let composed: String = local.nfc().collect();
+    CaseMapper::new().fold_string(&composed).nfc().collect()
 }
 
 /// The domain in lower-case A-labels (UTS 46), or an address literal in its one spelling; `None` if it is neither.
@@ -223,6 +226,22 @@ mod tests {
 
     fn canonical(text: &str) -> String {
         Address::parse(text).map_or_else(|e| format!("{e:?}"), |a| a.to_string())
+    }
+
+    #[test]
+    fn letters_are_folded_as_mail_servers_fold_them() {
+        for (spelling, folded) in [
+            ("electeur\u{17f}@listes.example", "electeurs@listes.example"),
+            ("\u{fb01}r\u{fb06}@listes.example", "first@listes.example"),
+            ("stra\u{df}e@listes.example", "strasse@listes.example"),
+            ("\u{212a}ellner@listes.example", "kellner@listes.example"),
+            ("\u{3a3}\u{3a3}@listes.example", "\u{3c3}\u{3c3}@listes.example"),
+        ] {
+            assert_eq!(canonical(spelling), canonical(folded), "{spelling}");
+            assert_eq!(canonical(&canonical(spelling)), canonical(spelling));
+        }
+        // A letter of its own, whatever its capital looks like.
+        assert_ne!(canonical("l\u{131}ste@listes.example"), canonical("liste@listes.example"));
     }
 
     #[test]

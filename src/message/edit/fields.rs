@@ -25,8 +25,12 @@ pub(super) fn remove_receipt_requests(draft: &mut Draft) -> usize {
 /// Directs answers to these mailboxes and nowhere else; with none of them, to the author as From has it.
 pub(super) fn direct_replies(draft: &mut Draft, mailboxes: &[Address]) -> usize {
     let mut changed = draft.delete(|_, field| REPLY_FIELDS.iter().any(|name| field.is(name)));
-    let said = draft.header().addresses("Reply-To");
-    if draft.header().count("Reply-To") == 1 && said == mailboxes {
+    // What one program cannot read leads another somewhere.
+    let is_right = |field: &Field| {
+        let said = field.mailboxes();
+        !said.unreadable && !said.group && said.list.iter().map(|mailbox| &mailbox.address).eq(mailboxes)
+    };
+    if draft.header().count("Reply-To") == 1 && draft.header().first("Reply-To").is_some_and(is_right) {
         return changed;
     }
     // The first field is given another value, those after it would be read by some programs.
@@ -220,6 +224,17 @@ mod tests {
         let own = "Reply-To: Liste A <LISTE-A@C.example>\n";
         assert_eq!(done(own, |draft| direct_replies(draft, &to)).0, own);
         assert_eq!(done("Reply-To: a@b.example\n\n", |draft| direct_replies(draft, &[])).0, "\n");
+        // What we cannot read, others can.
+        for value in [
+            "liste-a@c.example, <electeurs@l.example> x",
+            "liste-a@c.example, <electeurs@l.example",
+            "<electeurs@l.example> x, liste-a@c.example",
+            "electeurs@l.example: liste-a@c.example;",
+            "liste-a@c.example (\\) <electeurs@l.example>)",
+        ] {
+            let (made, _) = done(&format!("Reply-To: {value}\n"), |draft| direct_replies(draft, &to));
+            assert_eq!(made, "Reply-To: liste-a@c.example\n", "{value}");
+        }
     }
 
     fn list() -> ListHeaders {

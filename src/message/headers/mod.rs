@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use super::address;
+
 mod draft;
 mod edits;
 mod views;
@@ -142,6 +144,12 @@ impl Field {
     #[must_use]
     pub fn text(&self) -> String {
         words::lossless(&self.unfolded())
+    }
+
+    /// The addresses in the value. Folds are left in it: some programs end a name there.
+    #[must_use]
+    pub fn mailboxes(&self) -> address::Mailboxes {
+        address::mailboxes(&words::lossless(self.value.trim_ascii()))
     }
 
     /// The unfolded value as text, RFC 2047 words decoded. Only for fields of free text: in address fields, words are

@@ -2,7 +2,7 @@
 //! readers.
 
 use super::{Header, words};
-use crate::message::address::{self, Address, Mailbox};
+use crate::message::address::{Address, Mailbox};
 
 /// The fields that ask for a read or delivery receipt, of all the mail programs known to have one (cnrs:III.e).
 /// RFC 8098 defines the first two, the others never were standards.
@@ -96,11 +96,10 @@ impl Header {
         if fields.next().is_some() {
             return Err(FromDefect::SeveralFields);
         }
-        let text = field.text();
-        if text.is_empty() {
+        if field.text().is_empty() {
             return Err(FromDefect::Missing);
         }
-        let mut read = address::mailboxes(&text);
+        let mut read = field.mailboxes();
         if read.unreadable {
             return Err(FromDefect::Unreadable);
         }
@@ -120,7 +119,7 @@ impl Header {
     /// The mailboxes of all fields of this name that can be read, such as Reply-To or Mail-Followup-To.
     #[must_use]
     pub fn addresses(&self, name: &str) -> Vec<Address> {
-        let lists = self.all(name).map(|field| address::mailboxes(&field.text()).list);
+        let lists = self.all(name).map(|field| field.mailboxes().list);
         lists.flatten().map(|mailbox| mailbox.address).collect()
     }
 
