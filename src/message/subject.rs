@@ -10,6 +10,9 @@ const REPLY_PREFIXES: &[&str] = &["re", "ref", "tr", "fw", "fwd", "aw", "sv", "r
 /// The longest counter between a prefix and its colon, such as `[2]` in `Re[2]:`.
 const COUNTER_CHARS_MAX: usize = 6;
 
+/// Tags of other lists may stand before ours in so many characters: behind more, lists of messages do not show it.
+const OTHER_TAGS_CHARS_MAX: usize = 40;
+
 /// What tagging a subject took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tagging {
@@ -72,10 +75,21 @@ fn tagged_value(field: &Field, tag: &str) -> Option<Vec<u8>> {
     if occurrences.is_empty() {
         return Some(prefixed(field, tag));
     }
-    if occurrences.len() == 1 && stands_in_front(&decoded, &tag_chars) {
+    if occurrences.len() == 1 && stands_in_front(&decoded, &tag_chars) && all_show(&field.unfolded(), &tag_chars) {
         return None;
     }
     Some(value_of(&format!("{tag} {}", without(&decoded, &occurrences))))
+}
+
+/// Whether all programs show the tag in front of an unfolded value: what it is written with must be read alike by all, not what
+/// follows it.
+fn all_show(value: &[u8], tag: &[char]) -> bool {
+    /// Far behind the longest tag in any encoding.
+    const LOOKED_AT_BYTES: usize = 1_000;
+    let ends = memchr::memchr2_iter(b' ', b'\t', value).take_while(|end| *end < LOOKED_AT_BYTES).chain([value.len()]);
+    let mut starts = ends.filter_map(|end| value.get(..end));
+    let with_tag = starts.find(|start| stands_in_front(&words::decode(start).nfc().collect::<Vec<char>>(), tag));
+    with_tag.is_some_and(words::is_read_alike)
 }
 
 fn value_of(text: &str) -> Vec<u8> {
@@ -119,14 +133,21 @@ fn without(text: &[char], stretches: &[std::ops::Range<usize>]) -> String {
 
 fn stands_in_front(subject: &[char], tag: &[char]) -> bool {
     let mut at = skip_space(subject, 0);
+    let mut room = OTHER_TAGS_CHARS_MAX;
     loop {
         if match_at(subject, at, tag).is_some() {
             return true;
         }
-        match prefix_end(subject, at).or_else(|| bracket_end(subject, at)) {
-            Some(end) => at = skip_space(subject, end),
-            None => return false,
-        }
+        let bracket = || bracket_end(subject, at).filter(|end| end - at <= room);
+        let end = match (prefix_end(subject, at), bracket()) {
+            (Some(end), _) => end,
+            (None, Some(end)) => {
+                room -= end - at;
+                end
+            }
+            (None, None) => return false,
+        };
+        at = skip_space(subject, end);
     }
 }
 
@@ -287,6 +308,29 @@ mod tests {
         ] {
             assert_is_right(&Header::parse(format!("Subject: {value}\r\n").as_bytes()));
         }
+    }
+
+    #[test]
+    fn a_tag_that_some_programs_do_not_show_is_written_anew() {
+        for value in [
+            "=?x-unknown?q?[=C3=89lections_CNRS_2018_=E2=80=93_C]?= x",
+            "=?utf-7?q?[+AMk-lections_CNRS_2018_+IBM-_C]?= x",
+            "=?utf-8?q?[=C3?= =?utf-8?b?iWxlY3Rpb25zIENOUlMgMjAxOCDigJMgQ10=?= x",
+            "=?utf-8?q?[=C3=89lections CNRS 2018 =E2=80=93 C]?= x",
+            "[Votez pour la liste A et contre la liste B] [Élections CNRS 2018 – C] x",
+            "[a] [b] [c] [d] [e] [f] [g] [h] [i] [j] [k] [l] [m] [n] [Élections CNRS 2018 – C] x",
+        ] {
+            let (block, subject) = tagged(&format!("Subject: {value}\r\n\r\n"));
+            assert!(subject.starts_with(TAG) && subject.ends_with(" x"), "{value}: {block}");
+        }
+        let (_, subject) = tagged_bytes("Subject: [Élections CNRS 2018 – C] \u{e9}t\u{e9}\r\n".as_bytes());
+        assert_eq!(subject, "[Élections CNRS 2018 – C] été");
+        let latin = encoding_rs::WINDOWS_1252.encode("Subject: [Élections CNRS 2018 – C] été\r\n").0.into_owned();
+        let (block, subject) = tagged_bytes(&latin);
+        assert!(block.is_ascii() && subject == "[Élections CNRS 2018 – C] été", "{block}");
+        // What stands there in ASCII is shown by all, whatever follows it.
+        let mut draft = Draft::new(&Header::parse(b"Subject: [CNRS] \xe9t\xe9\r\n"));
+        assert_eq!(tag(&mut draft, "[CNRS]"), Tagging::default());
     }
 
     #[test]

@@ -66,6 +66,22 @@ pub fn decode(value: &[u8]) -> String {
     decoded
 }
 
+/// Whether all programs read an unfolded value alike: each encoded word stands for whole characters of a charset that they all
+/// know, and the rest is UTF-8.
+#[must_use]
+pub fn is_read_alike(value: &[u8]) -> bool {
+    let mut rest = value;
+    while let Some(at) = memchr::memmem::find(rest, b"=?") {
+        let word = rest.get(at..).unwrap_or_default();
+        rest = match EncodedWord::parse(word) {
+            Some((word, tail)) if word.is_read_alike() => tail,
+            Some(_) => return false,
+            None => word.get(2..).unwrap_or_default(),
+        };
+    }
+    std::str::from_utf8(value).is_ok()
+}
+
 /// The length of what is plain text at the head, at least one byte: up to the next space or the next thing that looks
 /// like a word, for some programs write words unseparated.
 fn plain_length(bytes: &[u8]) -> usize {
@@ -123,6 +139,16 @@ impl<'a> EncodedWord<'a> {
         // RFC 2231 section 5: the charset may carry a language.
         let charset = charset.split(|&b| b == b'*').next().unwrap_or(charset);
         Some((Self { charset, base64, text }, rest))
+    }
+
+    fn is_read_alike(&self) -> bool {
+        let label = String::from_utf8_lossy(self.charset).to_ascii_lowercase();
+        let is_common =
+            ["utf-8", "utf8", "us-ascii", "iso-8859-", "windows-125"].iter().any(|name| label.starts_with(name));
+        let encoding = encoding_rs::Encoding::for_label_no_replacement(self.charset).filter(|_| is_common);
+        let is_whole =
+            |encoding: &'static encoding_rs::Encoding| !encoding.decode_without_bom_handling(&self.content()).1;
+        !self.text.iter().any(u8::is_ascii_whitespace) && encoding.is_some_and(is_whole)
     }
 
     fn content(&self) -> Vec<u8> {
