@@ -30,6 +30,7 @@ fn french(kind: AmbiguityKind) -> &'static str {
         Kind::HeaderTooLong => {
             "L'en-tête d'une partie est trop long pour être vérifié. Récrivez le message dans un logiciel de messagerie courant."
         }
+        Kind::TextTooLarge => "Un texte a trop de balises pour être vérifié. Envoyez un texte plus court.",
         Kind::MalformedHeaderLine => {
             "Une ligne d'en-tête n'est pas un champ : certains logiciels arrêtent l'en-tête là. Le logiciel d'envoi doit être corrigé."
         }

@@ -186,6 +186,9 @@ fn class_of(tree: &Tree, raw: &[u8], part: &Part, images: &mut images::Reference
     if mime::is_encrypted(part) {
         return Some(Class::Encrypted);
     }
+    if part.is_overfull {
+        return Some(Class::Unreadable);
+    }
     match name {
         "multipart/appledouble" => return Some(Class::AppleDouble),
         _ if part.media_type.is_multipart() && part.multipart.is_none() => return Some(Class::Unreadable),

@@ -32,6 +32,8 @@ closed_list! {
         TooManyParts = "too-many-parts",
         /// The header of a part is too long to be checked. Write the message anew with an ordinary mail program.
         HeaderTooLong = "header-too-long",
+        /// A text has more tags than can be checked. Send a shorter one.
+        TextTooLarge = "text-too-large",
         /// A line in a header is not a header field (RFC 5322 section 2.2): some programs end the header there, some skip the line. The program that produced the message must be corrected.
         MalformedHeaderLine = "malformed-header-line",
         /// A header field has a space before its colon: some programs ignore such a field, some obey it. The program that produced the message must be corrected.

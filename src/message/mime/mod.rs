@@ -93,6 +93,8 @@ pub struct Part {
     pub description: Option<String>,
     /// What only multiparts have.
     pub multipart: Option<Multipart>,
+    /// It is HTML with more tags and attributes than can be looked at; nothing looks into it.
+    pub is_overfull: bool,
 }
 
 /// The outer shape of a multipart.
@@ -213,11 +215,12 @@ impl Part {
         self.description.as_deref().filter(|d| looks_like_file_name(d)).map(str::to_owned)
     }
 
-    /// Whether readers show it as text: plain text or HTML, not an attachment by disposition, without a file name.
+    /// Whether readers show it as text that can be looked at: plain text or HTML, not an attachment by disposition, without a
+    /// file name.
     #[must_use]
     pub fn is_text(&self) -> bool {
         let shown = self.disposition.as_ref().is_none_or(|d| d.kind == "inline");
-        self.media_type.is_text() && shown && self.file_name().is_none()
+        self.media_type.is_text() && shown && !self.is_overfull && self.file_name().is_none()
     }
 
     /// How many octets the decoded body has, estimated from its length without decoding it.

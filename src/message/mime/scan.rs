@@ -285,6 +285,7 @@ impl Scan<'_> {
                 content_location: content.location,
                 description: content.description,
                 multipart: None,
+                is_overfull: false,
             });
             if let Some(parent) = announced.parent.and_then(|p| self.parts.get_mut(p.index())) {
                 parent.children.push(id);
@@ -392,6 +393,12 @@ impl Scan<'_> {
 
     /// Texts are shown as they are decoded, and programs differ in how.
     fn check_texts(&mut self) {
+        let overfull = |part: &&Part| is_overfull(part, self.raw.get(part.body.clone()).unwrap_or_default());
+        let overfull: Vec<PartId> = self.parts.iter().filter(|p| p.is_text()).filter(overfull).map(|p| p.id).collect();
+        for id in overfull {
+            self.note(id, AmbiguityKind::TextTooLarge);
+            self.parts.get_mut(id.index()).into_iter().for_each(|part| part.is_overfull = true);
+        }
         let mut found = Vec::new();
         for part in self.parts.iter().filter(|p| p.is_text()) {
             let body = self.bytes(part.body.clone());
@@ -407,6 +414,18 @@ impl Scan<'_> {
             self.note(id, kind);
         }
     }
+}
+
+/// HTML may have so many octets that begin or part tags and attributes; a book has half of them. Whoever cuts it into tags needs
+/// some 150 octets for each.
+const MARKUP_OCTETS_MAX: usize = 1_000_000;
+
+fn is_overfull(part: &Part, body: &[u8]) -> bool {
+    if part.media_type.name != "text/html" || body.len() <= MARKUP_OCTETS_MAX {
+        return false;
+    }
+    let is_markup = |octet: &&u8| matches!(**octet, b'<' | b' ' | b'\t' | b'\n' | b'\x0c' | b'/' | b'"' | b'\'');
+    decode::transfer(part.encoding, body).iter().filter(is_markup).count() > MARKUP_OCTETS_MAX
 }
 
 /// Whether a line of a text begins with a boundary.

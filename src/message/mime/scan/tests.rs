@@ -193,3 +193,25 @@ fn charsets_that_programs_read_differently_are_named() {
         assert!(!is_named(charset, b"Bonjour"), "{charset}");
     }
 }
+
+#[test]
+fn html_with_more_tags_than_can_be_checked_is_no_text() {
+    let tree = |encoding: &str, body: &str| {
+        let raw = format!("Content-Type: text/html\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}\r\n");
+        parse(raw.as_bytes(), &Limits::default())
+    };
+    let is_overfull = |tree: &Tree| tree.ambiguities().iter().any(|a| a.kind == Kind::TextTooLarge);
+    let base64 = data_encoding::BASE64.encode("<b ".repeat(600_000).as_bytes());
+    for (encoding, body) in
+        [("8bit", "<a a".repeat(600_000)), ("quoted-printable", "=3Cb=20".repeat(600_000)), ("base64", base64)]
+    {
+        let tree = tree(encoding, &body);
+        assert!(is_overfull(&tree) && !tree.root().unwrap().is_text(), "{encoding}");
+    }
+    // A long letter, or a large picture written into one.
+    let picture = format!("<img src=\"data:image/png;base64,{}\">", data_encoding::BASE64.encode(&[0x4f; 9_000_000]));
+    for body in ["<p>Bonjour à tous.</p>\r\n".repeat(40_000), picture] {
+        let tree = tree("8bit", &body);
+        assert!(!is_overfull(&tree) && tree.root().unwrap().is_text());
+    }
+}
