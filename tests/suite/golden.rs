@@ -123,6 +123,8 @@ fn every_case_is_drawn_and_stripped_as_expected() {
 fn every_class_and_every_ambiguity_has_a_case_that_says_why() {
     let mut classes: BTreeSet<Class> = Class::ALL.iter().copied().collect();
     let mut kinds: BTreeSet<AmbiguityKind> = AmbiguityKind::ALL.iter().copied().collect();
+    // A megabyte of tags is no file to keep; the test of the scan makes one.
+    kinds.remove(&AmbiguityKind::TextTooLarge);
     for directory in directories() {
         let case = Case::read(std::fs::read(directory.join("message.eml")).unwrap());
         classes.retain(|class| case.found.iter().all(|attachment| attachment.class != *class));

@@ -209,7 +209,8 @@ fn html_with_more_tags_than_can_be_checked_is_no_text() {
         assert!(is_overfull(&tree) && !tree.root().unwrap().is_text(), "{encoding}");
     }
     // A long letter, or a large picture written into one.
-    let picture = format!("<img src=\"data:image/png;base64,{}\">", data_encoding::BASE64.encode(&[0x4f; 9_000_000]));
+    let picture =
+        format!("<img src=\"data:image/png;base64,{}\">", data_encoding::BASE64.encode(&vec![0x4f; 9_000_000]));
     for body in ["<p>Bonjour à tous.</p>\r\n".repeat(40_000), picture] {
         let tree = tree("8bit", &body);
         assert!(!is_overfull(&tree) && tree.root().unwrap().is_text());
