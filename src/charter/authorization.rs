@@ -3,7 +3,9 @@
 //! A From line alone proves nothing (cnrs:I.a, am:5.1.e). The register is asked with the envelope sender while only the
 //! envelope is known, and with the mailbox in From once the header has come.
 
+use icu_casemap::CaseMapper;
 use jiff::civil::Date;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::decision::Credentials;
 use super::verdict::{Evidence, ReasonCode};
@@ -157,6 +159,8 @@ pub struct Names<'a> {
     pub envelope: &'a Envelope,
     /// From, once the header has come.
     pub from: Option<&'a From>,
+    /// The display name in From, decoded, when there is one.
+    pub display: Option<&'a str>,
     /// The mailbox in the Sender field (RFC 5322 section 3.6.2), when there is one.
     pub sender_field: Option<&'a From>,
 }
@@ -193,6 +197,27 @@ pub fn disagreement(names: Names<'_>, sender: &Sender, envelope: bool, login: bo
         return Some(ReasonCode::LoginDiffers);
     }
     None
+}
+
+/// Whether a display name is that of another sender on the register, or names a mailbox of theirs: mail programs show it in the
+/// place of the address, or alone (am:5.1.e). Names are compared without regard to case, blanks and signs; what merely has
+/// another's name in it is no usurpation.
+#[must_use]
+pub fn is_of_another(display: &str, sender: &Sender, register: &[Sender]) -> bool {
+    let bare = |name: &str| -> String {
+        let letters: String = name.nfkc().filter(|c| c.is_alphanumeric()).collect();
+        CaseMapper::new().fold_string(&letters).into_owned()
+    };
+    let shown = bare(display);
+    let is_end = |c: char| c.is_whitespace() || "<>()[]\"',;:".contains(c);
+    let addresses: Vec<Address> =
+        display.split(is_end).filter(|word| word.contains('@')).filter_map(|word| Address::parse(word).ok()).collect();
+    let is_sender = |other: &Sender| other.mailboxes.iter().any(|mailbox| sender.owns(&mailbox.address));
+    // A union may stand on the register more than once.
+    register.iter().filter(|other| other.name != sender.name && !is_sender(other)).any(|other| {
+        let is_named = !shown.is_empty() && bare(&other.name) == shown && bare(&sender.name) != shown;
+        is_named || addresses.iter().any(|address| other.owns(address))
+    })
 }
 
 /// Compares the names of a message from anybody in the organisation, for the general rules.

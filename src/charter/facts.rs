@@ -41,6 +41,8 @@ pub struct Content<'a> {
 pub struct ContentNames {
     /// The From field.
     pub from: From,
+    /// The display name in it, decoded; `None` when there is none.
+    pub display: Option<String>,
     /// The Sender field, when there is one.
     pub sender: Option<From>,
 }
@@ -53,9 +55,13 @@ impl<'a> Content<'a> {
             Err(FromDefect::Missing) => None,
             other => Some(named(other.map(|mailbox| mailbox.address))),
         };
+        let (from, display) = match header.from() {
+            Ok(mailbox) => (From::One(mailbox.address), mailbox.display),
+            Err(defect) => (named(Err(defect)), None),
+        };
         Self {
             size_bytes: u64::try_from(raw.len()).unwrap_or(u64::MAX),
-            names: ContentNames { from: named(header.from().map(|mailbox| mailbox.address)), sender },
+            names: ContentNames { from, display, sender },
             subject: header.subject().unwrap_or_default(),
             receipt_fields: headers::receipt_requests(header).into_iter().map(str::to_owned).collect(),
             raw,

@@ -121,10 +121,16 @@ pub(super) fn identity(case: &Case<'_>, rule: &IdentityRule, sender: Option<&Sen
     let names = Names {
         envelope: case.envelope,
         from: case.content.map(|content| &content.names.from),
+        display: case.content.and_then(|content| content.names.display.as_deref()),
         sender_field: case.content.and_then(|content| content.names.sender.as_ref()),
     };
     let disagreement = match (case.scope, sender) {
-        (Scope::List(_), Some(sender)) => authorization::disagreement(names, sender, rule.envelope, rule.login),
+        (Scope::List(_), Some(sender)) => {
+            let disagreement = authorization::disagreement(names, sender, rule.envelope, rule.login);
+            let usurped =
+                || names.display.is_some_and(|name| authorization::is_of_another(name, sender, &case.charter.senders));
+            disagreement.or_else(|| usurped().then_some(ReasonCode::DisplayNameDiffers))
+        }
         (Scope::List(_), None) if names.from.is_none() => None,
         // The register does not know the sender, so there is nothing to agree with: `sender` has refused already.
         (Scope::List(_), None) => return Answer::not_run(NotRun::AlreadyRefused),

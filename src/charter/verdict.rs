@@ -52,6 +52,8 @@ closed_list! {
         EnvelopeSenderDiffers = "envelope-sender-differs",
         /// The Sender field is not a mailbox of the sender in From.
         SenderFieldDiffers = "sender-field-differs",
+        /// The display name in From is another sender's name or address.
+        DisplayNameDiffers = "display-name-differs",
         /// The login may not use the mailbox in From.
         LoginDiffers = "login-differs",
         /// The mailbox in From is one of the organisation's, and the client did not authenticate.

@@ -37,6 +37,7 @@ fn french(reason: ReasonCode) -> &'static str {
         }
         R::EnvelopeSenderDiffers => "L'expéditeur d'enveloppe n'est pas une adresse de l'expéditeur du champ From.",
         R::SenderFieldDiffers => "Le champ Sender n'est pas une adresse de l'expéditeur du champ From.",
+        R::DisplayNameDiffers => "Le nom affiché dans le champ From est le nom ou l'adresse d'un autre expéditeur.",
         R::LoginDiffers => "Le compte authentifié n'a pas le droit d'utiliser l'adresse du champ From.",
         R::NotAuthenticated => "L'adresse du champ From est de l'organisation, et le client ne s'est pas authentifié.",
         R::AnswersList => "Le message répond à un message de la liste.",

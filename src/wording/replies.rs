@@ -185,6 +185,9 @@ replies! {
     SenderFieldDiffers => REFUSED,
         "Les champs Sender et From ne désignent pas le même expéditeur. Envoyez depuis l'adresse déclarée.",
         "Sender and From do not name the same sender. Send from the registered address.";
+    DisplayNameDiffers => REFUSED,
+        "Le nom affiché dans le champ From est celui d'un autre expéditeur. Renvoyez le message sous votre propre nom.",
+        "The display name in From is another sender's. Send the message again under your own name.";
     LoginDiffers => REFUSED,
         "Le compte authentifié n'est pas autorisé à utiliser cette adresse d'expéditeur. Connectez-vous avec le compte déclaré.",
         "The authenticated account may not use this sender address. Log in with the registered account.";

@@ -346,6 +346,27 @@ fn all_names_of_a_message_agree() {
     for sender in ["maire@ville.example", "deleguee@ailleurs.example"] {
         for_another("deleguee", sender).is_refused(RuleName::Identity, ReasonCode::SenderFieldDiffers);
     }
+    // What mail programs show in the place of the address is not another sender's.
+    let shown_as = |name: &str| fine().header("From: Liste A <", &format!("From: {name} <"));
+    for name in [
+        "Liste B",
+        "\"LISTE-B\"",
+        "=?utf-8?q?Li=CB=9Aste_B?=",
+        "\"liste-b@ville.example\"",
+        "\"Vote (liste-b@VILLE.example)\"",
+    ] {
+        shown_as(name).is_refused(RuleName::Identity, ReasonCode::DisplayNameDiffers);
+    }
+    for name in [
+        "",
+        "Liste A",
+        "\"Jean Martin, contre la liste B\"",
+        "Liste BC",
+        "liste-a@ville.example",
+        "\"élu@ailleurs.example\"",
+    ] {
+        shown_as(name).passes();
+    }
     fine().with(|arrival| arrival.sender = "<>").is_refused(RuleName::Sender, ReasonCode::EnvelopeSenderNull);
     fine().with(|arrival| arrival.login = Some("deleguee")).is_refused(RuleName::Sender, ReasonCode::SenderNotProven);
     fine()
