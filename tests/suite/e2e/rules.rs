@@ -97,6 +97,8 @@ fn no_spelling_of_a_lists_address_slips_past_it() {
         "\"li\\bre\"@listes.example",
         "libre+x@listes.example",
         "tous@listes.example",
+        "tou\u{17f}@listes.example",
+        "touſ@li\u{17f}tes.example",
         "@relais.example:libre@listes.example",
     ] {
         let letter = Letter::new("inconnu@ailleurs.example", &[spelling]);
