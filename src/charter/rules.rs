@@ -22,7 +22,7 @@ closed_list! {
         Period = "period",
         /// The sender is on the register for this list, proven, and has adhered.
         Sender = "sender",
-        /// From, envelope sender and authenticated identity agree.
+        /// From, envelope sender and authenticated identity agree, and no other sender's name is shown.
         Identity = "identity",
         /// The message answers list mail and is sent back to the list.
         Reply = "reply",

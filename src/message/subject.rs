@@ -119,7 +119,7 @@ fn prefixed(field: &Field, tag: &str) -> Vec<u8> {
 fn without(text: &[char], stretches: &[std::ops::Range<usize>]) -> String {
     let mut rest = String::new();
     let mut at = 0;
-    for stretch in stretches {
+    for stretch in stretches.iter().map(|stretch| with_brackets(text, stretch)) {
         rest.extend(text.get(at..stretch.start).unwrap_or_default());
         rest.truncate(rest.trim_end().len());
         at = skip_space(text, stretch.end);
@@ -129,6 +129,20 @@ fn without(text: &[char], stretches: &[std::ops::Range<usize>]) -> String {
     }
     rest.extend(text.get(at..).unwrap_or_default());
     rest.trim().to_owned()
+}
+
+/// A stretch with the brackets or quotation marks that hold nothing else.
+fn with_brackets(text: &[char], stretch: &std::ops::Range<usize>) -> std::ops::Range<usize> {
+    let mut wide = stretch.clone();
+    loop {
+        let before = wide.start.checked_sub(1).and_then(|before| text.get(before));
+        match (before, text.get(wide.end)) {
+            (Some('['), Some(']')) | (Some('('), Some(')')) | (Some('"'), Some('"')) => {
+                wide = wide.start - 1..wide.end + 1;
+            }
+            _ => return wide,
+        }
+    }
 }
 
 fn stands_in_front(subject: &[char], tag: &[char]) -> bool {
@@ -339,6 +353,8 @@ mod tests {
             ("Réunion [Élections CNRS 2018 – C]", "[Élections CNRS 2018 – C] Réunion"),
             ("[Élections CNRS 2018 – C] Re: [Élections CNRS 2018 – C] x", "[Élections CNRS 2018 – C] Re: x"),
             ("a [Élections CNRS 2018 – C] b", "[Élections CNRS 2018 – C] a b"),
+            ("[[Élections CNRS 2018 – C]] x", "[Élections CNRS 2018 – C] x"),
+            ("Re: (\"[Élections CNRS 2018 – C]\") x", "[Élections CNRS 2018 – C] Re: x"),
         ] {
             assert_eq!(tagged(&format!("Subject: {value}\r\n\r\n")).1, subject, "{value}");
         }
