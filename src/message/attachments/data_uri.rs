@@ -20,7 +20,8 @@ const PAYLOAD_BYTES_MIN: usize = 1;
 /// Attributes whose text is read by people or scripts and never fetched.
 const TEXT_ATTRIBUTES: [&str; 7] = ["alt", "title", "placeholder", "summary", "label", "value", "name"];
 
-/// Finds the URIs; after [`WRITTEN_MAX`] it is enough. HTML that cannot be cut into tags at all counts as one block when it names a `data:` URI.
+/// Finds the URIs; after [`WRITTEN_MAX`] it is enough. HTML that cannot be cut into tags at all counts as one block when it
+/// names a `data:` URI.
 pub(super) fn find(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
     noscript::readings(html).flat_map(|html| find_in(&html, encoding)).collect()
 }
