@@ -174,8 +174,8 @@ replies! {
         "Le champ From doit contenir une adresse et une seule.",
         "The From field must contain exactly one address.";
     FromUnreadable => BAD_FORM,
-        "Le champ From n'est pas lisible.",
-        "The From field cannot be read.";
+        "Le champ From n'est pas lisible, ou pas partout de la même façon. Écrivez un nom simple et une seule adresse.",
+        "The From field cannot be read, or not alike by all programs. Write a plain name and one address.";
     EnvelopeSenderNull => REFUSED,
         "Les réponses automatiques et avis de remise ne sont pas admis sur cette liste.",
         "Automatic answers and delivery notifications are not admitted on this list.";
