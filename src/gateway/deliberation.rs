@@ -82,7 +82,7 @@ pub(super) async fn content(
             Some(budget) => budget.turn_to_read(facts.text_bytes()).await,
             None => None,
         };
-        facts.decide(matter, envelope, &state, sources.memory)?
+        facts.decide(matter, envelope, &state, sources.memory)
     };
     let (mut reservation, mut breaker) = (None, None);
     if let Some(memory) = sources.memory.filter(|_| !decision.verdict().refuses()) {
@@ -212,27 +212,21 @@ impl<'a> Facts<'a> {
     }
 
     /// Walks the table with the content, and works out what the second walk will need of it.
-    fn decide(
-        &self,
-        matter: &Matter,
-        envelope: &Envelope,
-        state: &State,
-        memory: Option<&Memory>,
-    ) -> Result<First, Trouble> {
+    fn decide(&self, matter: &Matter, envelope: &Envelope, state: &State, memory: Option<&Memory>) -> First {
         let content = self.content(matter);
         let decision = first_walk(matter, envelope, Some(&content), state);
         let mut first = First { decision, demands: Vec::new(), compared: Vec::new(), reasons: Vec::new() };
         first.reasons = reasons(matter, &content, &first.decision);
-        let Some(memory) = memory.filter(|_| !first.decision.verdict().refuses()) else { return Ok(first) };
+        let Some(memory) = memory.filter(|_| !first.decision.verdict().refuses()) else { return first };
         for place in &matter.places {
             let Some(case) = matter.case(place, envelope, Some(&content), state) else { continue };
-            if let Some(identity) = identity(&case, memory)? {
+            if let Some(identity) = identity(&case, memory) {
                 let recipients = case.recipients_counted();
                 first.demands.extend(quota::demands(case.charter, case.scope, &identity, recipients, matter.now));
             }
             first.compared.extend(compared(&case, &content, memory));
         }
-        Ok(first)
+        first
     }
 
     /// The stop that the flood breaker demands (pm:6), and its record; `None` while it stays closed.
@@ -313,22 +307,19 @@ fn compared(case: &Case<'_>, content: &Content<'_>, memory: &Memory) -> Option<C
     Some(Compared { scope: format!("{} {list}", case.charter.id), fingerprint, window, count_max })
 }
 
-/// Under which names the counters count a message, as pseudonyms.
-fn identity(case: &Case<'_>, memory: &Memory) -> Result<Option<Identity>, Trouble> {
+/// Under which names the counters count a message, as pseudonyms. They hold longer than those of the log, whose keys change with
+/// periods and lists: a count goes on. A sender is known by the first of its mailboxes in the order of the alphabet, so that
+/// the order on the register counts for nothing.
+fn identity(case: &Case<'_>, memory: &Memory) -> Option<Identity> {
     let from = case.content.and_then(|content| content.names.from.one()).or(case.envelope.sender.as_ref());
-    let Some(from) = from else { return Ok(None) };
-    let name = |address: &Address| memory.pseudonym(case.charter, case.list(), case.now, &address.to_string());
-    let sender = case.registered_sender().ok().and_then(|sender| sender.mailboxes.first());
-    Ok(Some(Identity {
-        sender: name(sender.map_or(from, |mailbox| &mailbox.address))?,
-        mailbox: name(from)?,
-        login: case
-            .envelope
-            .sasl_login
-            .as_ref()
-            .map(|login| memory.pseudonym(case.charter, case.list(), case.now, login))
-            .transpose()?,
-    }))
+    let from = from?;
+    let name = |address: &Address| memory.counted_as(case.charter, &address.to_string());
+    let mailboxes = case.registered_sender().ok().map(|sender| sender.mailboxes.iter().map(|mailbox| &mailbox.address));
+    Some(Identity {
+        sender: name(mailboxes.and_then(Iterator::min).unwrap_or(from)),
+        mailbox: name(from),
+        login: case.envelope.sasl_login.as_ref().map(|login| memory.counted_as(case.charter, login)),
+    })
 }
 
 /// The two strongest reasons of a text rule that refuses the message, in the charter's language.

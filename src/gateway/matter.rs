@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::InForce;
 use crate::charter::decision::{Addressed, Case, State};
@@ -15,9 +15,6 @@ use crate::message::address::{Address, candidates};
 use crate::message::envelope::{Envelope, Recipient};
 use crate::wording::Language;
 use crate::wording::replies::{self, Reply};
-
-/// A message that takes longer from DATA to its end is judged by the time of its end: half of what a verifier of the log lets pass.
-const ARRIVING_MAX: SignedDuration = SignedDuration::from_mins(30);
 
 /// A message that some rule concerns, with the configuration it is judged under from beginning to end.
 #[derive(Clone)]
@@ -57,12 +54,10 @@ impl Place {
 }
 
 impl Matter {
-    /// The message is there to its end. One that took long is judged by this time: its record would be hours behind those of
-    /// others, as if the clock had been set back.
+    /// The message is there to its end, and is judged by this time: however long it took, nothing is delivered after the period
+    /// or outside of the night (cnrs:I.b, cnrs:III.b), and its record is not behind those of others.
     pub(super) fn has_arrived(&mut self, now: Timestamp) {
-        if now.duration_since(self.now) > ARRIVING_MAX {
-            self.now = now;
-        }
+        self.now = self.now.max(now);
     }
 
     /// Finds the rules that concern this envelope; `None` when there are none.

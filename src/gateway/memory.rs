@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{SignedDuration, Timestamp};
+use sha2::Sha256;
 
 use super::Matter;
 use crate::charter::copies::Fingerprint;
@@ -74,9 +77,10 @@ pub struct Memory {
     pub store: Arc<Sqlite>,
     /// Held mail.
     pub ledger: ledger::Writer,
-    /// Pseudonyms, under which the counters count.
+    /// Pseudonyms of the decision log.
     pub pseudonyms: Pseudonymizer,
-    /// The key of the fingerprints: without it, nobody can tell whether a guessed text was among those compared.
+    /// The key of the fingerprints and of the names that counters have: without it, nobody can tell whether a guessed text was
+    /// among those compared, or who is counted.
     pub copies_key: [u8; 32],
 }
 
@@ -207,6 +211,19 @@ impl Memory {
             self.store.cancel(id).await?
         };
         Ok(())
+    }
+
+    /// The name under which an address or login is counted for a charter.
+    pub(super) fn counted_as(&self, charter: &Charter, name: &str) -> String {
+        /// HMAC fills a short key up with zeros (RFC 2104 section 2).
+        const BLOCK_BYTES: usize = 64;
+        let mut block = [0; BLOCK_BYTES];
+        block.iter_mut().zip(self.copies_key).for_each(|(octet, key)| *octet = key);
+        let parts = [b"counter".as_slice(), charter.id.as_bytes(), name.as_bytes()];
+        let mac = parts.iter().fold(Hmac::<Sha256>::new(&block.into()), |mac, part| {
+            mac.chain_update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes()).chain_update(part)
+        });
+        HEXLOWER.encode(&mac.finalize().into_bytes())
     }
 
     /// The pseudonym of an address or login in the current key period of a charter.
