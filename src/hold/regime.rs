@@ -131,6 +131,10 @@ impl Regime for InForce<'_> {
             Days::Never if enforced => Some(now),
             Days::Always | Days::During(_) | Days::Never => None,
         };
+        // Who was struck off the register has no days of its own there any more; the last day it had still binds.
+        let is_struck_off = entry.held.registered_as.is_some() && sender.is_none();
+        let promised = entry.held.period_ends.filter(|_| is_struck_off);
+        let deadline = deadline.into_iter().chain(promised).min();
         Ruling { deadline, stopped, statistics: charter.statistics }
     }
 

@@ -105,7 +105,15 @@ impl Gateway {
     }
 
     fn enter_at(&self, entered: Timestamp, route: Route, queue_id: &str, sender: &str) {
-        let held = Held {
+        self.enter_held(&Self::held(entered, route, queue_id, sender));
+    }
+
+    fn enter_held(&self, held: &Held) {
+        self.ledger().enter(&[held]).unwrap();
+    }
+
+    fn held(entered: Timestamp, route: Route, queue_id: &str, sender: &str) -> Held {
+        Held {
             route,
             queue_id: queue_id.parse().unwrap(),
             arrival: entered,
@@ -120,8 +128,7 @@ impl Gateway {
             release_not_before: entered,
             window_ends: entered,
             period_ends: None,
-        };
-        self.ledger().enter(&[&held]).unwrap();
+        }
     }
 
     fn command(&self, arguments: &[&str]) -> Output {
@@ -268,6 +275,20 @@ fn overdue_mail_goes_back_to_its_sender_with_the_reason_and_to_nobody_else() {
     assert_eq!((gateway.states(), sink.received().len()), (vec![State::Returned], 1));
     assert_eq!(gateway.records(), ["seen-in-queue", "cancel:period-over"]);
     assert_eq!(gateway.release()["returned"], 0);
+}
+
+#[test]
+fn who_was_struck_off_the_register_keeps_the_last_day_it_had() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let gateway = Gateway::for_postfix(&postfix);
+    let (_, id) = send(&postfix, "c");
+    let last_day = Some(now() - SignedDuration::from_hours(1));
+    gateway.enter_held(&Held { period_ends: last_day, ..Gateway::held(now(), Route::Postfix, &id, "c") });
+    gateway.configure(Hours::Open, "", 0);
+    let summary = gateway.release();
+    assert_eq!((&summary["returned"], &summary["released"]), (&1.into(), &0.into()), "{summary}");
+    assert_eq!(gateway.records(), ["draw", "seen-in-queue", "cancel:period-over"]);
 }
 
 #[test]
