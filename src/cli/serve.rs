@@ -245,6 +245,13 @@ async fn reload(args: &Args, gateway: &Arc<Gateway>, in_force: &watch::Sender<Ar
     let path = args.config.path.clone();
     let loaded = tokio::task::spawn_blocking(move || Config::load(&path)).await;
     match loaded {
+        Ok(Ok(config)) if config.daemon.state != in_force.borrow().config.daemon.state => {
+            metrics::gauge!(meters::RELOAD_FAILED).set(1.0);
+            tracing::error!(
+                "`state_directory` has changed; the old configuration stays in force. Held mail, quotas and the log are in the \
+                 old directory: stop the daemon, move it, start again"
+            );
+        }
         Ok(Ok(config)) => {
             let fresh = Arc::new(InForce::new(config));
             announce(args, gateway, &fresh).await;

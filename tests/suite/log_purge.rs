@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use charter_milter::decision_log::disk::list_segments;
+
 use crate::log_cli::{Life, log, ran, two_weeks};
-use crate::log_journal::{at, keeper};
+use crate::log_journal::{at, keeper, lines};
 use crate::mta::gateway::binary;
 use crate::mta::program;
 
@@ -71,6 +73,27 @@ fn a_purge_killed_at_any_step_leaves_a_log_that_holds_and_is_finished_by_the_nex
 }
 
 /// Names of the period keys that are left.
+#[test]
+fn nothing_is_deleted_by_a_slip_or_from_a_log_in_doubt() {
+    let life = two_weeks();
+    let dir = life.dir.path();
+    let before = lines(dir);
+    for arguments in
+        [&["purge", "--before", "2962-06-22"][..], &["purge", "--operators-before", "2962-06-22", "--before", BEFORE]]
+    {
+        let (_, err) = ran(&log(dir, arguments), 2);
+        assert!(err.contains("2962-06-22 has not come yet"), "{err}");
+    }
+    let segment = dir.join("segments").join(list_segments(&dir.join("segments")).unwrap()[0].to_string());
+    let text = std::fs::read_to_string(&segment).unwrap();
+    std::fs::write(&segment, text.replacen("\"accept\"", "\"reject\"", 1)).unwrap();
+    let changed = lines(dir);
+    assert_ne!(changed, before);
+    let (_, err) = ran(&log(dir, &["purge", "--before", BEFORE]), 1);
+    assert!(err.contains("nothing is deleted from a log that does not verify"), "{err}");
+    assert_eq!(lines(dir), changed);
+}
+
 fn keys(dir: &Path) -> String {
     let mut names = Vec::new();
     let mut places = vec![dir.join("private")];

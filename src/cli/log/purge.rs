@@ -1,6 +1,7 @@
 //! `log purge`: retention.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -11,6 +12,7 @@ use super::{Exit, Place, Problem, now, open_journal, print};
 use crate::decision_log::operator::operator_record;
 use crate::decision_log::pseudonym::Pseudonymizer;
 use crate::decision_log::purge::{Cutoff, Plan};
+use crate::decision_log::verify::{Anchors, verify};
 use crate::decision_log::{Event, Record};
 
 /// Arguments of `log purge`.
@@ -36,6 +38,11 @@ const OPERATOR_YEARS: i64 = 5;
 pub(super) fn run(place: &Place, args: &Args) -> Result<Exit, Problem> {
     let cutoff = cutoff(place, args)?;
     let layout = place.live()?;
+    // What is deleted can be looked into no more: a log that is in doubt is kept as it is.
+    if let Err(fault) = verify(layout.root(), &Anchors::default(), |_| ()) {
+        let _ = writeln!(anstream::stderr(), "nothing is deleted from a log that does not verify: {fault}");
+        return Ok(Exit::Found);
+    }
     let pseudonyms = Pseudonymizer::open(layout.root()).map_err(Problem::new)?;
     let plan = Plan::new(&layout, &pseudonyms, cutoff).map_err(Problem::new)?;
     let mut out = format!("before {}: {} records to delete, {} to keep\n", cutoff.before, plan.purged, plan.kept);
@@ -55,6 +62,10 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<Exit, Problem> {
 }
 
 fn cutoff(place: &Place, args: &Args) -> Result<Cutoff, Problem> {
+    let today = now().to_zoned(TimeZone::UTC).date();
+    if let Some(day) = args.before.into_iter().chain(args.operators_before).find(|day| *day > today) {
+        return Err(Problem::new(format!("{day} has not come yet: nothing can be older than a day after today")));
+    }
     let five_years_before = |day: Date| day.checked_sub(jiff::Span::new().years(OPERATOR_YEARS)).map_err(Problem::new);
     match (args.before, args.operators_before) {
         (Some(before), Some(operators_before)) => Ok(Cutoff { before, operators_before }),

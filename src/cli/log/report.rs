@@ -104,6 +104,11 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<Exit, Problem> {
 }
 
 fn question(dir: &Path, args: &Args, config: Option<&Config>) -> Result<Question, Problem> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from > to
+    {
+        return Err(Problem::new(format!("--from {from} is later than --to {to}")));
+    }
     let own = first_charter(args, config).map(|charter| charter.time_zone.clone());
     let time_zone = match &args.time_zone {
         Some(name) => TimeZone::get(name).map_err(Problem::new)?,
