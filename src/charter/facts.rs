@@ -106,7 +106,7 @@ impl<'a> Content<'a> {
     /// A candidate who goes on from an earlier message of its own does not answer list mail: what it sent bore no tag yet.
     #[must_use]
     pub fn answers(&self, list: &List, senders: &[Sender]) -> bool {
-        let from_list = self.names.from.one().is_some_and(|from| *from == list.address || list.aliases.contains(from));
+        let from_list = self.names.from.one().is_some_and(|from| list.is_called(from));
         if from_list || self.header.is_auto_submitted() {
             return true;
         }

@@ -186,6 +186,14 @@ pub struct List {
     pub rules: Rules,
 }
 
+impl List {
+    /// Whether an address leads to it.
+    #[must_use]
+    pub fn is_called(&self, address: &Address) -> bool {
+        self.address == *address || self.aliases.contains(address)
+    }
+}
+
 /// A person or organisation on the register of senders.
 #[derive(Debug, Clone)]
 pub struct Sender {

@@ -55,7 +55,7 @@ pub(super) fn stop(case: &Case<'_>, sender: Option<&Sender>) -> Answer {
     let concerns = |subject: &StopSubject| match subject {
         StopSubject::Everything => true,
         StopSubject::Charter(id) => *id == case.charter.id,
-        StopSubject::List(address) => case.list().is_some_and(|list| list.address == *address),
+        StopSubject::List(address) => case.list().is_some_and(|list| list.is_called(address)),
         StopSubject::Mailbox(address) => {
             case.envelope.sender.as_ref() == Some(address)
                 || case.content.is_some_and(|content| content.names.from.one() == Some(address))

@@ -349,6 +349,18 @@ impl Desk {
         pseudonyms.pseudonym(&period, &mailbox.to_string()).map_err(Problem::new)
     }
 
+    /// Whether the configuration still has what a stop names.
+    fn names_something(&self, subject: &StopSubject) -> bool {
+        match subject {
+            StopSubject::Sender { charter, name } => {
+                self.config.charter(charter).is_some_and(|charter| charter.senders.iter().any(|s| s.name == *name))
+            }
+            StopSubject::List(address) => self.config.lists(address).next().is_some(),
+            StopSubject::Charter(id) => self.config.charter(id).is_some(),
+            StopSubject::Mailbox(_) | StopSubject::Everything => true,
+        }
+    }
+
     /// The stop in lines for people.
     fn describe(&self, stop: &Stop, now: Timestamp) -> String {
         let zone = self.zone(&stop.subject);
@@ -367,6 +379,9 @@ impl Desk {
             format!("   from {from} until {until}, by {}", stop.by),
             format!("   {} ({})", stop.reason, stop.reference),
         ];
+        if stop.is_in_force(now) && !self.names_something(&stop.subject) {
+            lines.push("   STOPS NOTHING: the configuration has nothing of this name any more".to_owned());
+        }
         if let Some(lift) = &stop.lifted {
             let (at, by) = (when(lift.at), &lift.by);
             lines.push(format!("   lifted {at} by {by}: {} ({})", lift.reason, lift.reference));

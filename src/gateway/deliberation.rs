@@ -133,7 +133,9 @@ fn subjects(matter: &Matter, envelope: &Envelope, content: Option<&Content<'_>>)
     for place in &matter.places {
         subjects.push(StopSubject::Charter(place.charter.id.clone()));
         let Some(case) = matter.case(place, envelope, content, &state) else { continue };
-        subjects.extend(case.list().map(|list| StopSubject::List(list.address.clone())));
+        // A stop holds, whichever of its addresses the list had as its main one then.
+        let addresses = case.list().into_iter().flat_map(|list| std::iter::once(&list.address).chain(&list.aliases));
+        subjects.extend(addresses.cloned().map(StopSubject::List));
         if let Ok(sender) = case.registered_sender() {
             subjects.push(StopSubject::Sender { charter: place.charter.id.clone(), name: sender.name.clone() });
         }

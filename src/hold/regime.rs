@@ -75,17 +75,31 @@ impl InForce<'_> {
     }
 
     fn list<'c>(charter: &'c Charter, entry: &Entry) -> Option<&'c List> {
-        charter.lists.iter().find(|list| list.address.to_string() == entry.held.list)
+        let address = Address::parse(&entry.held.list).ok()?;
+        charter.lists.iter().find(|list| list.is_called(&address))
+    }
+
+    fn sender<'c>(charter: &'c Charter, entry: &Entry) -> Option<&'c Sender> {
+        let name = entry.held.registered_as.as_ref()?;
+        charter.senders.iter().find(|sender| sender.name == *name)
     }
 
     fn is_stopped(&self, entry: &Entry, now: Timestamp) -> bool {
         let held = &entry.held;
+        let charter = self.charter(&held.charter);
+        let list = charter.and_then(|charter| Self::list(charter, entry));
+        let sender = charter.and_then(|charter| Self::sender(charter, entry));
+        let return_to = held.return_to.as_deref().and_then(|to| Address::parse(to).ok());
+        // The mailbox in From is not in the ledger: where the envelope sender is none of the sender's, it may be any of them.
+        let may_be_any = !return_to.as_ref().zip(sender).is_some_and(|(to, sender)| sender.owns(to));
         let is_its = |subject: &StopSubject| match subject {
             StopSubject::Everything => true,
             StopSubject::Charter(id) => *id == held.charter,
-            StopSubject::List(list) => list.to_string() == held.list,
+            StopSubject::List(stopped) => {
+                stopped.to_string() == held.list || list.is_some_and(|list| list.is_called(stopped))
+            }
             StopSubject::Mailbox(mailbox) => {
-                held.return_to.as_deref().and_then(|to| Address::parse(to).ok()).is_some_and(|to| to == *mailbox)
+                return_to.as_ref() == Some(mailbox) || may_be_any && sender.is_some_and(|sender| sender.owns(mailbox))
             }
             StopSubject::Sender { charter, name } => {
                 *charter == held.charter && held.registered_as.as_ref() == Some(name)
@@ -118,8 +132,7 @@ impl Regime for InForce<'_> {
             // The charter is gone; what was promised when the message was held still binds.
             return Ruling { deadline: entry.held.period_ends, stopped, statistics: false };
         };
-        let sender: Option<&Sender> =
-            entry.held.registered_as.as_ref().and_then(|name| charter.senders.iter().find(|s| s.name == *name));
+        let sender = Self::sender(charter, entry);
         let Some(list) = Self::list(charter, entry) else {
             return Ruling { deadline: entry.held.period_ends, stopped, statistics: charter.statistics };
         };
@@ -156,5 +169,105 @@ fn position(window: &NightWindow, charter: &Charter, now: Timestamp) -> Window {
     match calendar::window_containing(window, &charter.time_zone, now) {
         Some(interval) => Window::Open { opened: interval.opens },
         None => Window::Closed { opens: calendar::next_opening(window, &charter.time_zone, now) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hold::entry::{Held, Route};
+    use crate::hold::ledger::Ledger;
+
+    const CHARTER: &str = r#"
+        [charter]
+        id = "c"
+        title = "C"
+        language = "fr"
+        timezone = "Europe/Paris"
+        domains = ["ville.example"]
+        [night_window]
+        from = 22:00:00
+        to = 06:00:00
+        clause = "t:1"
+        [[list]]
+        address = "nouvelle@lists.example"
+        aliases = ["ancienne@lists.example"]
+        label = "L"
+        [[sender]]
+        name = "A"
+        addresses = ["a@ville.example", "second@ville.example"]
+        proofs = [{ sasl = "a" }]
+        lists = ["nouvelle@lists.example"]
+        [rules]
+        sender = { clause = "t:1" }
+        [[clause]]
+        id = "t:1"
+        text = "Who and when."
+    "#;
+
+    /// Whether a stop holds back what waits, by the sender's name on the register and its envelope sender.
+    fn is_stopped(subject: &StopSubject, registered_as: &str, return_to: Option<&str>) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("c.toml"), CHARTER).unwrap();
+        let main = format!(
+            "charters = [\"c.toml\"]\nstate_directory = \"{}\"\n[mta]\nkind = \"postfix\"\n",
+            folder.path().display()
+        );
+        std::fs::write(folder.path().join("main.toml"), main).unwrap();
+        let config = Config::load(&folder.path().join("main.toml")).unwrap();
+        let now: Timestamp = "2026-03-12T10:00:00Z".parse().unwrap();
+        let held = Held {
+            route: Route::Postfix,
+            queue_id: "4gP2Xq1Y5z".parse().unwrap(),
+            arrival: now,
+            entered: now,
+            size_bytes: 1_000,
+            charter: "c".to_owned(),
+            list: "ancienne@lists.example".to_owned(),
+            sender: "pseudonym".to_owned(),
+            reference: "0-0".to_owned(),
+            registered_as: Some(registered_as.to_owned()),
+            return_to: return_to.map(str::to_owned),
+            release_not_before: now,
+            window_ends: now,
+            period_ends: None,
+        };
+        let mut ledger = Ledger::open(&folder.path().join("ledger.sqlite")).unwrap();
+        ledger.enter(&[&held]).unwrap();
+        let stop = Stop {
+            number: 1,
+            subject: subject.clone(),
+            reason: String::new(),
+            reference: String::new(),
+            from: None,
+            until: None,
+            by: String::new(),
+            added: now,
+            lifted: None,
+        };
+        let read = || Ok(vec![stop.clone()]);
+        let mut regime = InForce::new(&config, &read);
+        regime.refresh().unwrap();
+        regime.ruling(&ledger.all_entries().unwrap()[0], now).stopped
+    }
+
+    #[test]
+    fn a_stopped_mailbox_holds_back_what_may_be_its_own() {
+        let mailbox = |text: &str| StopSubject::Mailbox(Address::parse(text).unwrap());
+        let stopped = mailbox("a@ville.example");
+        assert!(is_stopped(&stopped, "A", Some("a@ville.example")));
+        assert!(is_stopped(&stopped, "A", Some("bounces@ville.example")));
+        assert!(is_stopped(&stopped, "A", None));
+        assert!(!is_stopped(&stopped, "A", Some("second@ville.example")));
+        assert!(!is_stopped(&stopped, "B", Some("b@ville.example")));
+        assert!(!is_stopped(&mailbox("b@ville.example"), "A", None));
+    }
+
+    #[test]
+    fn a_stopped_list_stays_stopped_under_another_main_address() {
+        for address in ["ancienne@lists.example", "nouvelle@lists.example"] {
+            assert!(is_stopped(&StopSubject::List(Address::parse(address).unwrap()), "A", None), "{address}");
+        }
+        assert!(!is_stopped(&StopSubject::List(Address::parse("autre@lists.example").unwrap()), "A", None));
     }
 }

@@ -113,6 +113,13 @@ fn each_kind_of_subject_is_stopped_and_resumed() {
     }
     let listed = gateway.fine(&["stop", "list"]);
     assert_eq!(listed.matches("in force").count(), cases.len(), "{listed}");
+    assert!(!listed.contains("STOPS NOTHING"), "{listed}");
+    // The sender gets another name on the register: its stop is there and stops nobody.
+    let charter = gateway.state().parent().unwrap().join("charters/first.toml");
+    let text = std::fs::read_to_string(&charter).unwrap();
+    std::fs::write(&charter, text.replace("\"Union A\"", "\"Union A et autres\"")).unwrap();
+    assert_eq!(gateway.fine(&["stop", "list"]).matches("STOPS NOTHING").count(), 1);
+    std::fs::write(&charter, text).unwrap();
     for (number, (_, subject)) in (1..).zip(&cases) {
         gateway.fine(&with(&["resume", &format!("{number}")]));
         assert_eq!(gateway.in_force(subject.clone()), 0);
