@@ -165,9 +165,15 @@ pub struct Names<'a> {
     pub sender_field: Option<&'a From>,
 }
 
-/// Compares the names of a message from a registered sender.
+/// Compares the names of a message from a sender on the register.
 #[must_use]
-pub fn disagreement(names: Names<'_>, sender: &Sender, envelope: bool, login: bool) -> Option<ReasonCode> {
+pub fn disagreement(
+    names: Names<'_>,
+    sender: &Sender,
+    register: &[Sender],
+    envelope: bool,
+    login: bool,
+) -> Option<ReasonCode> {
     if let Some(defect) = names.from.and_then(From::defect) {
         return Some(defect);
     }
@@ -196,14 +202,14 @@ pub fn disagreement(names: Names<'_>, sender: &Sender, envelope: bool, login: bo
     {
         return Some(ReasonCode::LoginDiffers);
     }
-    None
+    let is_usurped = names.display.is_some_and(|name| is_of_another(name, sender, register));
+    is_usurped.then_some(ReasonCode::DisplayNameDiffers)
 }
 
 /// Whether a display name is that of another sender on the register, or names a mailbox of theirs: mail programs show it in the
 /// place of the address, or alone (am:5.1.e). Names are compared without regard to case, blanks and signs; what merely has
 /// another's name in it is no usurpation.
-#[must_use]
-pub fn is_of_another(display: &str, sender: &Sender, register: &[Sender]) -> bool {
+fn is_of_another(display: &str, sender: &Sender, register: &[Sender]) -> bool {
     let bare = |name: &str| -> String {
         let letters: String = name.nfkc().filter(|c| c.is_alphanumeric()).collect();
         CaseMapper::new().fold_string(&letters).into_owned()

@@ -126,10 +126,7 @@ pub(super) fn identity(case: &Case<'_>, rule: &IdentityRule, sender: Option<&Sen
     };
     let disagreement = match (case.scope, sender) {
         (Scope::List(_), Some(sender)) => {
-            let disagreement = authorization::disagreement(names, sender, rule.envelope, rule.login);
-            let usurped =
-                || names.display.is_some_and(|name| authorization::is_of_another(name, sender, &case.charter.senders));
-            disagreement.or_else(|| usurped().then_some(ReasonCode::DisplayNameDiffers))
+            authorization::disagreement(names, sender, &case.charter.senders, rule.envelope, rule.login)
         }
         (Scope::List(_), None) if names.from.is_none() => None,
         // The register does not know the sender, so there is nothing to agree with: `sender` has refused already.
