@@ -215,7 +215,7 @@ fn opening_key(key: &PeriodKey, nonce: &str) -> [u8; 32] {
 }
 
 /// HMAC-SHA-256 over the parts, a zero octet between them: no part holds one.
-fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     // HMAC takes keys of any length; the error cannot happen, and an all-zero tag would match nothing.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     for (i, part) in parts.iter().enumerate() {

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{SignedDuration, Timestamp};
-use sha2::Sha256;
 
 use super::Matter;
 use crate::charter::copies::Fingerprint;
@@ -14,6 +12,7 @@ use crate::charter::quota::Demand;
 use crate::charter::verdict::ReasonCode;
 use crate::charter::{Charter, List, Scope};
 use crate::decision_log::keys::KeyError;
+use crate::decision_log::pseudonym::mac;
 use crate::decision_log::{JournalError, KeyPeriod, Pseudonymizer};
 use crate::hold::ledger;
 use crate::store::sqlite::Sqlite;
@@ -215,15 +214,7 @@ impl Memory {
 
     /// The name under which an address or login is counted for a charter.
     pub(super) fn counted_as(&self, charter: &Charter, name: &str) -> String {
-        /// HMAC fills a short key up with zeros (RFC 2104 section 2).
-        const BLOCK_BYTES: usize = 64;
-        let mut block = [0; BLOCK_BYTES];
-        block.iter_mut().zip(self.copies_key).for_each(|(octet, key)| *octet = key);
-        let parts = [b"counter".as_slice(), charter.id.as_bytes(), name.as_bytes()];
-        let mac = parts.iter().fold(Hmac::<Sha256>::new(&block.into()), |mac, part| {
-            mac.chain_update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes()).chain_update(part)
-        });
-        HEXLOWER.encode(&mac.finalize().into_bytes())
+        HEXLOWER.encode(&mac(&self.copies_key, &[b"counter", charter.id.as_bytes(), name.as_bytes()]))
     }
 
     /// The pseudonym of an address or login in the current key period of a charter.
