@@ -175,8 +175,9 @@ fn position(window: &NightWindow, charter: &Charter, now: Timestamp) -> Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hold::entry::{Held, Route};
+    use crate::hold::entry::Held;
     use crate::hold::ledger::Ledger;
+    use crate::hold::ledger::tests::held;
 
     const CHARTER: &str = r#"
         [charter]
@@ -217,20 +218,11 @@ mod tests {
         let config = Config::load(&folder.path().join("main.toml")).unwrap();
         let now: Timestamp = "2026-03-12T10:00:00Z".parse().unwrap();
         let held = Held {
-            route: Route::Postfix,
-            queue_id: "4gP2Xq1Y5z".parse().unwrap(),
-            arrival: now,
-            entered: now,
-            size_bytes: 1_000,
             charter: "c".to_owned(),
             list: "ancienne@lists.example".to_owned(),
-            sender: "pseudonym".to_owned(),
-            reference: "0-0".to_owned(),
             registered_as: Some(registered_as.to_owned()),
             return_to: return_to.map(str::to_owned),
-            release_not_before: now,
-            window_ends: now,
-            period_ends: None,
+            ..held("4gP2Xq1Y5z", "pseudonym")
         };
         let mut ledger = Ledger::open(&folder.path().join("ledger.sqlite")).unwrap();
         ledger.enter(&[&held]).unwrap();

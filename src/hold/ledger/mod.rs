@@ -136,4 +136,4 @@ impl Ledger {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::hold) mod tests;
