@@ -86,6 +86,18 @@ impl World {
         Self { gateway: Arc::new(gateway), store, clock, arriving_seconds: 0, directory }
     }
 
+    /// Ends, and begins anew with a charter in which one text stands for another.
+    fn restarted(self, text: &str, with: &str) -> Self {
+        let Self { gateway, store, clock, arriving_seconds, directory } = self;
+        drop((gateway, store));
+        let file = directory.path().join("c.toml");
+        let charter = std::fs::read_to_string(&file).unwrap();
+        assert!(charter.contains(text));
+        std::fs::write(&file, charter.replace(text, with)).unwrap();
+        let (gateway, store) = open(directory.path(), &clock);
+        Self { gateway: Arc::new(gateway), store, clock, arriving_seconds, directory }
+    }
+
     fn pass(&self, seconds: i64) {
         *self.clock.lock().unwrap() += SignedDuration::from_secs(seconds);
     }
@@ -220,6 +232,17 @@ async fn a_count_goes_on_where_the_keys_of_the_log_change() {
     refused_for(&world.send("a@ville.example", "tous@lists.example").await, "550", "2");
     world.pass(3 * 86_400);
     assert_eq!(world.send("a@ville.example", "tous@lists.example").await, Told::Taken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_goes_on_where_the_register_has_the_mailboxes_in_another_order() {
+    let world = World::new(r#"quota = { messages = 2, per = "day", clause = "t:2" }"#);
+    assert_eq!(world.send("a@ville.example", "tous@lists.example").await, Told::Taken);
+    assert_eq!(world.send("a2@ville.example", "tous@lists.example").await, Told::Taken);
+    let mailboxes = r#"["a@ville.example", "a2@ville.example"]"#;
+    let world = world.restarted(mailboxes, r#"["a2@ville.example", "a@ville.example"]"#);
+    refused_for(&world.send("a@ville.example", "tous@lists.example").await, "550", "2");
+    assert_eq!(world.send("b@ville.example", "tous@lists.example").await, Told::Taken);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -266,6 +266,25 @@ fn a_bad_file_at_reload_keeps_the_configuration_in_force() {
 }
 
 #[test]
+fn another_state_directory_at_reload_keeps_the_configuration_in_force() {
+    let world = world();
+    let file = world.gateway.directory().join("etc/charter-milter.toml");
+    let elsewhere = world.gateway.directory().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let main = std::fs::read_to_string(&file).unwrap();
+    let line = main.lines().find(|line| line.starts_with("state_directory")).unwrap();
+    let moved = main.replace(line, &format!("state_directory = \"{}\"", elsewhere.display()));
+    std::fs::write(&file, moved).unwrap();
+    let charter = world.gateway.directory().join("etc/charters/charter.toml");
+    let good = std::fs::read_to_string(&charter).unwrap();
+    std::fs::write(&charter, good.replace("closes = 2018-06-19", "closes = 2018-06-25")).unwrap();
+    world.gateway.signal(rustix::process::Signal::HUP);
+    wait_for("the error", || world.gateway.daemon_log().contains("`state_directory` has changed").then_some(()));
+    world.refused(&from_a("close@listes.example"), 550, "period-closed", "t:period");
+    assert!(std::fs::read_dir(&elsewhere).unwrap().next().is_none());
+}
+
+#[test]
 fn a_bad_configuration_does_not_start() {
     let mut gateway = Gateway::prepare(&Setup::new("[charter]\nid = 42\n").clock(NOON));
     gateway.launch_without_waiting();
