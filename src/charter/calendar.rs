@@ -17,7 +17,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Charter, List, NightWindow, Period, PeriodRule, Sender};
+use super::{Charter, List, Mode, NightWindow, Period, PeriodRule, Sender};
 
 /// How many edges of windows and changes of the clock a search may step over before it gives up. The window's edges
 /// come round every day and no zone changes its clock more than a few times a year, so four steps nearly always do.
@@ -109,6 +109,13 @@ pub fn effective_period<'a>(
     sender: Option<&Sender>,
 ) -> EffectivePeriod<'a> {
     effective(charter.period.as_ref(), list.and_then(|l| l.period.as_ref()), sender.and_then(|s| s.period))
+}
+
+/// The days that bind the delivery of `sender`'s mail to `list`: a period on trial must not keep mail from being delivered.
+#[must_use]
+pub fn binding_days(charter: &Charter, list: Option<&List>, sender: Option<&Sender>) -> Days {
+    let EffectivePeriod { days, rule, .. } = effective_period(charter, list, sender);
+    if rule.is_some_and(|rule| rule.mode == Mode::Monitor) { Days::Always } else { days }
 }
 
 fn effective<'a>(
@@ -217,69 +224,110 @@ pub fn window_following(window: &NightWindow, tz: &TimeZone, now: Timestamp) -> 
     None
 }
 
+/// A window and the zone whose clocks it is read on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hours<'a> {
+    /// The window.
+    pub window: &'a NightWindow,
+    /// The zone.
+    pub tz: &'a TimeZone,
+}
+
+impl<'a> Hours<'a> {
+    /// A charter's window, where it is enforced.
+    #[must_use]
+    pub fn of(charter: &'a Charter) -> Option<Self> {
+        let window = charter.night_window.as_ref().filter(|window| window.mode == Mode::Enforce)?;
+        Some(Self { window, tz: &charter.time_zone })
+    }
+}
+
+/// The first instant, `now` itself or later, that is inside all these windows: where charters apply together, each binds
+/// (am:4.1). `None` where they do not meet within [`STEPS_MAX`] openings, which is more than a month.
+#[must_use]
+pub fn common_opening(hours: &[Hours<'_>], now: Timestamp) -> Option<Timestamp> {
+    let mut at = now;
+    for _ in 0..STEPS_MAX {
+        let closed = hours.iter().filter(|hours| !is_inside(hours.window, hours.tz, at));
+        let openings: Option<Vec<_>> = closed.map(|hours| next_opening(hours.window, hours.tz, at)).collect();
+        match openings?.into_iter().max() {
+            Some(latest) => at = latest,
+            None => return Some(at),
+        }
+    }
+    None
+}
+
+/// Whether the windows of two charters are never open at the same time, neither in winter nor in summer.
+#[must_use]
+pub fn never_meet(one: &Charter, other: &Charter) -> bool {
+    let hours = [one, other].map(Hours::of);
+    let seasons = [Timestamp::constant(1_736_899_200, 0), Timestamp::constant(1_752_537_600, 0)];
+    let hours: Vec<_> = hours.into_iter().flatten().collect();
+    seasons.into_iter().all(|day| common_opening(&hours, day).is_none())
+}
+
+/// What one charter says of the time at which a message may be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound<'a> {
+    /// The hours.
+    pub hours: Option<Hours<'a>>,
+    /// The days.
+    pub days: Days,
+    /// The zone of the days.
+    pub tz: &'a TimeZone,
+}
+
+impl Bound<'_> {
+    /// The first instant at which it may not be delivered any more, and the last day before it.
+    fn end(&self) -> Option<(Timestamp, Date)> {
+        match self.days {
+            Days::During(period) => Some((day_ends(period.closes, self.tz), period.closes)),
+            Days::Always | Days::Never => None,
+        }
+    }
+}
+
 /// Whether and when a message that arrives now may be delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Delivery {
     /// At once.
     Now,
-    /// It waits for the first window in which it may leave; where the period ends during that window, `until` says so.
+    /// It waits.
     Held {
         /// The first instant at which it may be delivered.
         from: Timestamp,
-        /// The first instant at which it may not any more (in this window; the next one may serve).
-        until: Timestamp,
     },
     /// The period has not begun. Nothing is stored for it: the rule `period` refuses the message.
     NotOpen {
         /// The first instant of the period.
         opens: Timestamp,
     },
-    /// It can never be delivered.
+    /// It can never be delivered: the period is over, or ends before the next window opens (cnrs:I.b with cnrs:III.b).
     TooLate {
-        /// Why.
-        reason: TooLate,
+        /// The last day of the period that ends first; `None` where there is no day at all, or no window.
+        last_day: Option<Date>,
     },
 }
 
-/// Why a message can no longer be delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TooLate {
-    /// The period is over.
-    PeriodClosed {
-        /// The first instant after the period.
-        closed: Timestamp,
-    },
-    /// The period is still open, but it ends before the next window opens (cnrs:I.b with cnrs:III.b).
-    NoWindowLeft {
-        /// The first instant after the period.
-        closes: Timestamp,
-        /// When the next window would open; `None` when none ever does.
-        opens: Option<Timestamp>,
-    },
-    /// There is no day on which this sender may write to this list.
-    NoDay,
-}
-
-/// When a message that arrives at `now` may be delivered: inside the window, where there is one, and on one of `days`.
+/// When a message that arrives at `now` may be delivered, as one charter sees it: inside its window, where it has one, and on
+/// one of its days. A message that must wait does so until the windows of the charters `beside` it are open as well, and none
+/// of their periods may end before (am:4.1).
 #[must_use]
-pub fn delivery(now: Timestamp, window: Option<&NightWindow>, days: Days, tz: &TimeZone) -> Delivery {
-    let closes = match days {
-        Days::Always => Timestamp::MAX,
-        Days::During(period) => day_ends(period.closes, tz),
-        Days::Never => return Delivery::TooLate { reason: TooLate::NoDay },
-    };
-    match days.position(tz, now) {
+pub fn delivery(now: Timestamp, own: Bound<'_>, beside: &[Bound<'_>]) -> Delivery {
+    match own.days.position(own.tz, now) {
         Position::NotOpen { opens } => return Delivery::NotOpen { opens },
-        Position::Closed { closed } => return Delivery::TooLate { reason: TooLate::PeriodClosed { closed } },
-        Position::Open | Position::Never => {}
+        Position::Closed { .. } => return Delivery::TooLate { last_day: own.end().map(|(_, day)| day) },
+        Position::Never => return Delivery::TooLate { last_day: None },
+        Position::Open => {}
     }
-    let Some(window) = window else { return Delivery::Now };
-    if is_inside(window, tz, now) {
-        return Delivery::Now;
-    }
-    match window_following(window, tz, now) {
-        Some(next) if next.opens < closes => Delivery::Held { from: next.opens, until: next.closes.min(closes) },
-        next => Delivery::TooLate { reason: TooLate::NoWindowLeft { closes, opens: next.map(|n| n.opens) } },
+    let Some(hours) = own.hours.filter(|hours| !is_inside(hours.window, hours.tz, now)) else { return Delivery::Now };
+    let all = || std::iter::once(&own).chain(beside);
+    let windows: Vec<_> = std::iter::once(hours).chain(beside.iter().filter_map(|bound| bound.hours)).collect();
+    let end = all().filter_map(Bound::end).min();
+    match common_opening(&windows, now) {
+        Some(from) if end.is_none_or(|(ends, _)| from < ends) => Delivery::Held { from },
+        _ => Delivery::TooLate { last_day: end.map(|(_, day)| day) },
     }
 }
 

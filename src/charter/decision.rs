@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use super::calendar::{self, Bound, Days, Hours};
 use super::facts::Content;
 use super::quota::DemandSource;
 use super::rules::{Rule, RuleName, Rules};
@@ -37,6 +38,8 @@ pub struct Case<'a> {
     pub reference: &'a str,
     /// The instant of the decision.
     pub now: Timestamp,
+    /// What the other charters that judge the message say of the time at which it may be delivered (am:4.1).
+    pub beside: &'a [Bound<'a>],
 }
 
 /// How the recipients of a message relate to the scope.
@@ -249,6 +252,18 @@ impl<'a> Case<'a> {
     #[must_use]
     pub fn recipients_counted(&self) -> Option<u64> {
         (!traffic::recipients_are_free(self)).then_some(u64::from(self.addressed.total))
+    }
+
+    /// What the charter says of the time at which mail of this sender to the list may be delivered.
+    #[must_use]
+    pub fn bound(&self, sender: Option<&Sender>) -> Bound<'a> {
+        let tz = &self.charter.time_zone;
+        let hours = self.list().and_then(|_| Hours::of(self.charter));
+        let days = match self.scope {
+            Scope::List(list) => calendar::binding_days(self.charter, Some(list), sender),
+            Scope::General(_) => Days::Always,
+        };
+        Bound { hours, days, tz }
     }
 
     /// The local day.

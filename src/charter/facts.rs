@@ -270,6 +270,7 @@ mod tests {
             state: &state,
             reference: "r",
             now: "2026-03-03T10:00:00Z".parse().unwrap(),
+            beside: &[],
         };
         let _ruling = complete(&case, decide(&case));
         content.reading.get().is_some()

@@ -1,13 +1,13 @@
 //! The rules that look at the outside of a message: recipients, suspensions, days, sender, number, size, hours.
 
 use super::authorization::{self, Names, Proven, Refusal};
-use super::calendar::{self, Days, Delivery, Position};
+use super::calendar::{self, Bound, Delivery, Hours, Position};
 use super::decision::{Addressed, Answer, Case};
 use super::quota::DemandSource;
 use super::rules::{Direction, IdentityRule, RecipientsRule, RefuseOrTag, SizeRule};
 use super::stop::StopSubject;
 use super::verdict::{Effect, Evidence, NotRun, ReasonCode};
-use super::{Clause, MailboxState, Mode, NightWindow, Period, Scope, Sender};
+use super::{Clause, MailboxState, NightWindow, Period, Scope, Sender};
 use crate::message::address::Address;
 use crate::message::edit::Edit;
 
@@ -251,28 +251,19 @@ pub(super) fn quota(case: &Case<'_>, index: usize) -> Answer {
 /// Rule `night-window` (cnrs:III.b, cnrs:I.b): outside the window a message waits; what cannot leave before the period
 /// ends is refused on arrival.
 pub(super) fn night_window(case: &Case<'_>, window: &NightWindow, sender: Option<&Sender>) -> Answer {
-    let period = calendar::effective_period(case.charter, case.list(), sender);
-    // A period on trial must not keep mail from being delivered.
-    let days = match period.rule {
-        Some(rule) if rule.mode == Mode::Monitor => Days::Always,
-        _ => period.days,
-    };
+    let hours = Hours { window, tz: &case.charter.time_zone };
+    let own = Bound { hours: Some(hours), ..case.bound(sender) };
     let hold = |reason, from| Answer {
         held_until: Some(from),
         ..Answer::hit(reason, Effect::Hold).because(Evidence::Until(from))
     };
-    match calendar::delivery(case.now, Some(window), days, &case.charter.time_zone) {
+    match calendar::delivery(case.now, own, case.beside) {
         Delivery::Now if case.state.earlier_wait => hold(ReasonCode::WaitsItsTurn, case.now),
         Delivery::Now => Answer::miss(),
-        Delivery::Held { from, .. } => hold(ReasonCode::OutsideWindow, from),
+        Delivery::Held { from } => hold(ReasonCode::OutsideWindow, from),
         // The rule `period` has refused it already; said here too because the record shows each rule by itself.
         Delivery::NotOpen { .. } => Answer::not_run(NotRun::AlreadyRefused),
-        Delivery::TooLate { .. } => {
-            let day = match days {
-                Days::During(period) => Evidence::Day(period.closes),
-                Days::Always | Days::Never => Evidence::None,
-            };
-            Answer::hit(ReasonCode::DeliveryImpossible, Effect::Reject).because(day)
-        }
+        Delivery::TooLate { last_day } => Answer::hit(ReasonCode::DeliveryImpossible, Effect::Reject)
+            .because(last_day.map_or(Evidence::None, Evidence::Day)),
     }
 }

@@ -193,6 +193,8 @@ struct Row<'a> {
     period_ends: Option<Timestamp>,
     released: Option<Timestamp>,
     by_order: bool,
+    /// Other charters that bind its delivery.
+    also_under: Vec<&'a str>,
 }
 
 impl<'a> Row<'a> {
@@ -214,6 +216,7 @@ impl<'a> Row<'a> {
             period_ends: held.period_ends,
             released: entry.released,
             by_order: entry.by_order,
+            also_under: held.beside.iter().map(|other| other.charter.as_str()).collect(),
         }
     }
 }
@@ -259,7 +262,7 @@ fn print_one(entry: &Entry, json: bool) {
     for (name, value) in [
         ("queue id", format!("{} ({})", row.queue_id, row.mail_server)),
         ("state", format!("{} since {}: {}", row.state, row.since, row.state.help())),
-        ("charter", row.charter.to_owned()),
+        ("charter", [&[row.charter], &row.also_under[..]].concat().join(", ")),
         ("list", row.list.to_owned()),
         ("sender", row.sender.to_owned()),
         ("reference", row.reference.to_owned()),

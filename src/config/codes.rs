@@ -156,6 +156,9 @@ closed_list! {
         ReturnPathUnused = "W111-return-path-unused",
         /// Two senders of one list have a login or a certificate in common, so each can write under the other's name.
         SharedProof = "W112-shared-proof",
+        /// Where two charters apply, mail leaves when the night windows of both are open, and these never are at the same time:
+        /// all mail to the list is refused.
+        WindowsApart = "W113-windows-apart",
     }
 }
 

@@ -319,12 +319,20 @@ impl Loader {
                     seen.insert(address, (*file, placed, span.clone()));
                     continue;
                 };
-                if first_file == file || first.charter.shared || placed.charter.shared {
+                if first_file == file {
                     continue;
                 }
+                let (one, other) = (&first.charter.id, &placed.charter.id);
+                let (code, message) = if !first.charter.shared && !placed.charter.shared {
+                    (Code::OverlappingLists, format!("{address} is a list of `{one}` and of `{other}`"))
+                } else if calendar::never_meet(&first.charter, &placed.charter) {
+                    (Code::WindowsApart, format!("the night windows of `{one}` and `{other}` never meet for {address}"))
+                } else {
+                    continue;
+                };
                 self.report.add(Problem {
-                    code: Code::OverlappingLists,
-                    message: format!("{address} is a list of `{}` and of `{}`", first.charter.id, placed.charter.id),
+                    code,
+                    message,
                     place: Place { file: *file, span: Some(span.clone()) },
                     label: "again here".to_owned(),
                     help: None,

@@ -111,7 +111,13 @@ pub(super) async fn content(
 /// Asks every rule that needs no counter.
 fn first_walk(matter: &Matter, envelope: &Envelope, content: Option<&Content<'_>>, state: &State) -> Decision {
     let cases = matter.places.iter().filter_map(|place| matter.case(place, envelope, content, state));
-    Decision { rulings: cases.map(|case| decide(&case)).collect() }
+    let cases: Vec<_> = cases.collect();
+    let bounds: Vec<_> = cases.iter().map(|case| case.bound(case.registered_sender().ok())).collect();
+    let ruling = |(index, case): (usize, &Case<'_>)| {
+        let (before, after) = (bounds.get(..index).unwrap_or_default(), bounds.get(index + 1..).unwrap_or_default());
+        decide(&Case { beside: &[before, after].concat(), ..*case })
+    };
+    Decision { rulings: cases.iter().enumerate().map(ruling).collect() }
 }
 
 /// Asks the rules that need a counter.

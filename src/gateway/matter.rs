@@ -176,6 +176,7 @@ impl Matter {
             state,
             reference: &self.reference,
             now: self.now,
+            beside: &[],
         })
     }
 

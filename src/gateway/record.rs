@@ -9,15 +9,15 @@ use serde_json::Number;
 use super::matter::Place;
 use super::memory::key_period;
 use super::{Deliberation, Matter, Memory, Trouble};
-use crate::charter::calendar::{self, Days};
+use crate::charter::calendar::{self, Days, Hours};
 use crate::charter::rules::RuleName;
-use crate::charter::verdict::{Decision, Evidence, Finding, Outcome, Ruling, Verdict};
-use crate::charter::{Mode, Scope};
+use crate::charter::verdict::{Decision, Evidence, Finding, Outcome, Ruling};
+use crate::charter::{Charter, List, Mode, Scope, Sender};
 use crate::config::daemon::MtaKind;
 use crate::decision_log::Pseudonymizer;
 use crate::decision_log::keys::KeyError;
 use crate::decision_log::record::{DecisionRecord, JudgementRecord, QuotaUse, RuleOutcomeRecord};
-use crate::hold::{Held, Route};
+use crate::hold::{Beside, Held, Route};
 use crate::message::address::Address;
 use crate::message::envelope::Envelope;
 
@@ -73,23 +73,21 @@ impl Writing<'_> {
     /// It has no queue id, or no window to wait for; or a key of the pseudonyms cannot be had.
     pub fn held(&self, reference: &str, memory: &Memory) -> Result<Held, Trouble> {
         let (matter, envelope) = (self.matter, self.envelope);
-        let held = |(_, ruling): &(&Place, &Ruling)| ruling.verdict() == Verdict::Hold;
-        let (place, ruling) =
-            matter.places.iter().zip(&self.decision.rulings).find(held).ok_or(Trouble::NotHoldable)?;
-        let (list, window) = place.list().zip(place.charter.night_window.as_ref()).ok_or(Trouble::NotHoldable)?;
+        let judged = || matter.places.iter().zip(&self.decision.rulings);
+        // Always the same of several charters, so that all mail to a list waits in one line.
+        let waits =
+            judged().find_map(|(place, ruling)| Some((place, ruling, place.list()?, Hours::of(&place.charter)?)));
+        let (place, ruling, list, Hours { window, tz }) = waits.ok_or(Trouble::NotHoldable)?;
         let charter = &place.charter;
-        let sender = charter.senders.iter().find(|sender| Some(&sender.name) == ruling.sender.as_ref());
+        let sender = registered(charter, ruling);
         let mailbox = sender.and_then(|sender| sender.mailboxes.first()).map(|mailbox| &mailbox.address);
         let pseudonym = mailbox.or(envelope.sender.as_ref());
         let pseudonym = pseudonym
             .map(|mailbox| memory.pseudonym(charter, Some(list), matter.now, &mailbox.to_string()))
             .transpose()?;
-        let from = ruling.held_until.unwrap_or(matter.now);
-        let hours = calendar::window_containing(window, &charter.time_zone, from);
-        let period_ends = match calendar::effective_period(charter, Some(list), sender).days {
-            Days::During(period) => Some(calendar::period_interval(period, &charter.time_zone).closes),
-            Days::Always | Days::Never => None,
-        };
+        let from = self.decision.rulings.iter().filter_map(|ruling| ruling.held_until).max().unwrap_or(matter.now);
+        let hours = calendar::window_containing(window, tz, from);
+        let others = judged().filter(|(other, _)| !std::ptr::eq(*other, place));
         Ok(Held {
             route: match matter.in_force.config.daemon.mta.kind {
                 MtaKind::Postfix => Route::Postfix,
@@ -107,7 +105,8 @@ impl Writing<'_> {
             return_to: envelope.sender.as_ref().map(Address::to_string),
             release_not_before: from,
             window_ends: hours.map_or(Timestamp::MAX, |hours| hours.closes),
-            period_ends,
+            period_ends: period_ends(charter, Some(list), sender),
+            beside: others.map(|(other, ruling)| beside(other, ruling)).collect(),
         })
     }
 
@@ -131,8 +130,8 @@ impl Writing<'_> {
         let charter = &place.charter;
         let period = key_period(charter, place.list(), self.matter.now);
         let name = |address: &Address| pseudonyms.pseudonym(&period, &address.to_string());
-        let registered = charter.senders.iter().find(|sender| Some(&sender.name) == ruling.sender.as_ref());
-        let sender = registered.and_then(|sender| sender.mailboxes.first()).map(|mailbox| &mailbox.address);
+        let sender =
+            registered(charter, ruling).and_then(|sender| sender.mailboxes.first()).map(|mailbox| &mailbox.address);
         let from = self.deliberation.and_then(|d| d.from.as_ref()).or(self.envelope.sender.as_ref());
         let decisive = ruling.decisive().next();
         Ok(JudgementRecord {
@@ -151,6 +150,29 @@ impl Writing<'_> {
             rules: ruling.findings.iter().map(rule_outcome).collect(),
             hold_until: ruling.held_until,
         })
+    }
+}
+
+fn registered<'a>(charter: &'a Charter, ruling: &Ruling) -> Option<&'a Sender> {
+    charter.senders.iter().find(|sender| Some(&sender.name) == ruling.sender.as_ref())
+}
+
+/// The end of the days on which a charter lets the sender's mail be delivered.
+fn period_ends(charter: &Charter, list: Option<&List>, sender: Option<&Sender>) -> Option<Timestamp> {
+    match calendar::binding_days(charter, list, sender) {
+        Days::During(period) => Some(calendar::period_interval(period, &charter.time_zone).closes),
+        Days::Always | Days::Never => None,
+    }
+}
+
+/// A charter that judged the message beside the one it waits under.
+fn beside(place: &Place, ruling: &Ruling) -> Beside {
+    let sender = registered(&place.charter, ruling);
+    Beside {
+        charter: place.charter.id.clone(),
+        list: ruling.list.clone(),
+        registered_as: sender.map(|sender| sender.name.clone()),
+        period_ends: place.list().and_then(|list| period_ends(&place.charter, Some(list), sender)),
     }
 }
 

@@ -20,6 +20,9 @@
 //! A sender's messages are served in the order of their arrival. A message's turn is the number of that sender's messages that
 //! leave before it in the same window, those that have left already included. Lower turns go first; within a turn, lower
 //! tickets go first. So a sender who has ten messages waiting delays nobody else by more than one.
+//!
+//! Pseudonyms belong to a ballot (a list with a period of its own), and so do turns: nobody could redo by the log a lot that
+//! links what the log keeps apart.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::closed_list::closed_list;
 
@@ -110,7 +111,7 @@ pub struct Held {
     pub entered: Timestamp,
     /// Its size as received, in octets; the queue listing will show about the same.
     pub size_bytes: u64,
-    /// The charter's id.
+    /// The id of the charter it waits under: its turn, pace and draw are that charter's.
     pub charter: String,
     /// The list's main address.
     pub list: String,
@@ -129,6 +130,53 @@ pub struct Held {
     pub window_ends: Timestamp,
     /// From this instant on it may not be delivered any more; `None` when the list is always open.
     pub period_ends: Option<Timestamp>,
+    /// The other charters that judged it, and bind its delivery too (am:4.1). Erased when the message is concluded.
+    pub beside: Vec<Beside>,
+}
+
+/// A charter that judged a held message beside the one it waits under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    /// The charter's id.
+    pub charter: String,
+    /// The main address of its list; `None` where its general rules were asked.
+    pub list: Option<String>,
+    /// The name under which the sender is on its register.
+    pub registered_as: Option<String>,
+    /// From this instant on the message may not be delivered any more, as far as this charter goes.
+    pub period_ends: Option<Timestamp>,
+}
+
+/// How one charter judged a held message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged<'a> {
+    /// The charter's id.
+    pub charter: &'a str,
+    /// The main address of its list.
+    pub list: Option<&'a str>,
+    /// The sender's name on its register.
+    pub registered_as: Option<&'a str>,
+    /// The end of its period, as it was then.
+    pub period_ends: Option<Timestamp>,
+}
+
+impl Held {
+    /// How every charter judged the message; the one it waits under comes first.
+    pub fn judged_by(&self) -> impl Iterator<Item = Judged<'_>> {
+        let first = Judged {
+            charter: &self.charter,
+            list: Some(&self.list),
+            registered_as: self.registered_as.as_deref(),
+            period_ends: self.period_ends,
+        };
+        let beside = self.beside.iter().map(|other| Judged {
+            charter: &other.charter,
+            list: other.list.as_deref(),
+            registered_as: other.registered_as.as_deref(),
+            period_ends: other.period_ends,
+        });
+        std::iter::once(first).chain(beside)
+    }
 }
 
 /// The number of an entry in the ledger; never reused.

@@ -59,6 +59,8 @@ pub enum QueuePlace {
 pub struct Case {
     /// The entry.
     pub entry: Entry,
+    /// The hours in which it may leave.
+    pub window: Window,
     /// From when on it may not be delivered any more.
     pub deadline: Option<Timestamp>,
     /// Its sender, list or charter is suspended.
@@ -68,7 +70,7 @@ pub struct Case {
 /// What a charter says of now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// Whether mail may leave.
+    /// Its window: of a message that is let go, the record says when this one opened.
     pub window: Window,
     /// How fast.
     pub pace: Option<Pace>,
@@ -285,17 +287,12 @@ fn released(situation: &Situation<'_>, case: &Case, on_hold: bool) -> Fate {
 /// Whether the charter lets this message leave now, pace and turn apart.
 fn may_leave(situation: &Situation<'_>, case: &Case) -> bool {
     let held = &case.entry.held;
-    let Some(terms) = situation.charters.get(&held.charter) else { return false };
-    // An entry from the future means that the clock was set back: nothing leaves before the time it was promised for.
-    let window_open = match terms.window {
-        Window::None => situation.now >= held.entered,
-        Window::Open { opened } => {
-            let promised = situation.now >= held.release_not_before;
-            situation.now >= held.entered && (promised || held.entered >= opened)
-        }
-        Window::Closed { .. } => false,
-    };
-    window_open && !case.stopped && case.deadline.is_none_or(|deadline| situation.now < deadline)
+    situation.charters.contains_key(&held.charter)
+        && !matches!(case.window, Window::Closed { .. })
+        && !case.stopped
+        // An entry from the future means that the clock was set back.
+        && situation.now >= held.entered
+        && case.deadline.is_none_or(|deadline| situation.now < deadline)
 }
 
 /// Why the message can no longer be delivered in time, if so.
@@ -304,7 +301,7 @@ fn overdue(situation: &Situation<'_>, case: &Case) -> Option<Overdue> {
     if deadline <= situation.now {
         return Some(if case.stopped { Overdue::Suspended } else { Overdue::PeriodOver });
     }
-    match situation.charters.get(&case.entry.held.charter)?.window {
+    match case.window {
         Window::Closed { opens } if opens.is_none_or(|opens| opens >= deadline) => {
             Some(if case.stopped { Overdue::Suspended } else { Overdue::NoWindowLeft })
         }

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::entry::Entry;
+use super::entry::{Entry, Judged};
 use super::plan::{Terms, Window};
-use crate::charter::calendar::{self, Days};
-use crate::charter::{Charter, List, Mode, NightWindow, Sender};
+use crate::charter::calendar::{self, Days, Hours};
+use crate::charter::{Charter, List, Sender};
 use crate::config::Config;
 use crate::message::address::Address;
 use crate::store::{Stop, StopSubject, StoreError};
@@ -32,6 +32,8 @@ pub trait Regime {
 /// What holds for one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ruling {
+    /// The hours in which it may be delivered: those of every charter that judged it (am:4.1).
+    pub window: Window,
     /// From when on it may not be delivered.
     pub deadline: Option<Timestamp>,
     /// Its sender, list or charter is suspended.
@@ -69,43 +71,76 @@ impl<'a> InForce<'a> {
     }
 }
 
-impl InForce<'_> {
-    fn charter(&self, id: &str) -> Option<&Charter> {
+/// A charter that judged a message, as it is now; what is not there any more is `None`.
+struct Place<'a> {
+    judged: Judged<'a>,
+    charter: Option<&'a Charter>,
+    list: Option<&'a List>,
+    sender: Option<&'a Sender>,
+}
+
+impl Place<'_> {
+    fn is_stopped(&self, subject: &StopSubject, return_to: Option<&Address>) -> bool {
+        match subject {
+            StopSubject::Everything => true,
+            StopSubject::Charter(id) => *id == self.judged.charter,
+            StopSubject::List(stopped) => {
+                self.judged.list.is_some_and(|list| stopped.to_string() == list)
+                    || self.list.is_some_and(|list| list.is_called(stopped))
+            }
+            StopSubject::Mailbox(mailbox) => {
+                // The mailbox in From is not in the ledger: where the envelope sender is none of the sender's, it may be any of them.
+                let may_be_any = !return_to.zip(self.sender).is_some_and(|(to, sender)| sender.owns(to));
+                return_to == Some(mailbox) || may_be_any && self.sender.is_some_and(|sender| sender.owns(mailbox))
+            }
+            StopSubject::Sender { charter, name } => {
+                *charter == self.judged.charter && self.judged.registered_as == Some(name)
+            }
+        }
+    }
+
+    /// From when on the charter lets it be delivered no more.
+    fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let Some((charter, list)) = self.charter.zip(self.list) else {
+            // The charter or the list is gone; what was promised when the message was held still binds.
+            return self.judged.period_ends;
+        };
+        let deadline = match calendar::binding_days(charter, Some(list), self.sender) {
+            Days::During(days) => Some(calendar::period_interval(days, &charter.time_zone).closes),
+            // The commission has left this sender no day: it is too late already.
+            Days::Never => Some(now),
+            Days::Always => None,
+        };
+        // Who was struck off the register has no days of its own there any more; the last day it had still binds.
+        let is_struck_off = self.judged.registered_as.is_some() && self.sender.is_none();
+        let promised = self.judged.period_ends.filter(|_| is_struck_off);
+        deadline.into_iter().chain(promised).min()
+    }
+
+    /// The hours outside of which the charter lets nothing be delivered.
+    fn hours(&self) -> Option<Hours<'_>> {
+        self.list.and(self.charter).and_then(Hours::of)
+    }
+}
+
+impl<'a> InForce<'a> {
+    fn charter(&self, id: &str) -> Option<&'a Charter> {
         self.config.charter(id).map(AsRef::as_ref)
     }
 
-    fn list<'c>(charter: &'c Charter, entry: &Entry) -> Option<&'c List> {
-        let address = Address::parse(&entry.held.list).ok()?;
-        charter.lists.iter().find(|list| list.is_called(&address))
-    }
-
-    fn sender<'c>(charter: &'c Charter, entry: &Entry) -> Option<&'c Sender> {
-        let name = entry.held.registered_as.as_ref()?;
-        charter.senders.iter().find(|sender| sender.name == *name)
-    }
-
-    fn is_stopped(&self, entry: &Entry, now: Timestamp) -> bool {
-        let held = &entry.held;
-        let charter = self.charter(&held.charter);
-        let list = charter.and_then(|charter| Self::list(charter, entry));
-        let sender = charter.and_then(|charter| Self::sender(charter, entry));
-        let return_to = held.return_to.as_deref().and_then(|to| Address::parse(to).ok());
-        // The mailbox in From is not in the ledger: where the envelope sender is none of the sender's, it may be any of them.
-        let may_be_any = !return_to.as_ref().zip(sender).is_some_and(|(to, sender)| sender.owns(to));
-        let is_its = |subject: &StopSubject| match subject {
-            StopSubject::Everything => true,
-            StopSubject::Charter(id) => *id == held.charter,
-            StopSubject::List(stopped) => {
-                stopped.to_string() == held.list || list.is_some_and(|list| list.is_called(stopped))
-            }
-            StopSubject::Mailbox(mailbox) => {
-                return_to.as_ref() == Some(mailbox) || may_be_any && sender.is_some_and(|sender| sender.owns(mailbox))
-            }
-            StopSubject::Sender { charter, name } => {
-                *charter == held.charter && held.registered_as.as_ref() == Some(name)
-            }
-        };
-        self.stops.iter().any(|stop| stop.is_in_force(now) && is_its(&stop.subject))
+    /// The charters that judged a message; the one it waits under comes first.
+    fn places<'e>(&'e self, entry: &'e Entry) -> impl Iterator<Item = Place<'e>> {
+        entry.held.judged_by().map(|judged| {
+            let charter = self.charter(judged.charter);
+            let address = judged.list.and_then(|list| Address::parse(list).ok());
+            let list = charter
+                .zip(address)
+                .and_then(|(charter, address)| charter.lists.iter().find(|list| list.is_called(&address)));
+            let sender = charter
+                .zip(judged.registered_as)
+                .and_then(|(charter, name)| charter.senders.iter().find(|sender| sender.name == *name));
+            Place { judged, charter, list, sender }
+        })
     }
 }
 
@@ -117,9 +152,10 @@ impl Regime for InForce<'_> {
 
     fn terms(&self, charter: &str, now: Timestamp) -> Option<Terms> {
         let charter = self.charter(charter)?;
-        let window = charter.night_window.as_ref().filter(|window| window.mode == Mode::Enforce);
+        let hours = Hours::of(charter);
+        let window = hours.map(|hours| hours.window);
         Some(Terms {
-            window: window.map_or(Window::None, |window| position(window, charter, now)),
+            window: position(hours.as_slice(), now),
             pace: window.and_then(|window| window.pace),
             order: window.map(|window| window.order).unwrap_or_default(),
             seed: [0; 32],
@@ -127,33 +163,23 @@ impl Regime for InForce<'_> {
     }
 
     fn ruling(&self, entry: &Entry, now: Timestamp) -> Ruling {
-        let stopped = self.is_stopped(entry, now);
-        let Some(charter) = self.charter(&entry.held.charter) else {
-            // The charter is gone; what was promised when the message was held still binds.
-            return Ruling { deadline: entry.held.period_ends, stopped, statistics: false };
+        let places: Vec<_> = self.places(entry).collect();
+        let return_to = entry.held.return_to.as_deref().and_then(|to| Address::parse(to).ok());
+        let stops = |place: &Place<'_>| {
+            self.stops.iter().any(|stop| stop.is_in_force(now) && place.is_stopped(&stop.subject, return_to.as_ref()))
         };
-        let sender = Self::sender(charter, entry);
-        let Some(list) = Self::list(charter, entry) else {
-            return Ruling { deadline: entry.held.period_ends, stopped, statistics: charter.statistics };
-        };
-        let period = calendar::effective_period(charter, Some(list), sender);
-        let enforced = period.rule.is_none_or(|rule| rule.mode == Mode::Enforce);
-        let deadline = match period.days {
-            Days::During(days) if enforced => Some(calendar::period_interval(days, &charter.time_zone).closes),
-            // The commission has left this sender no day: it is too late already.
-            Days::Never if enforced => Some(now),
-            Days::Always | Days::During(_) | Days::Never => None,
-        };
-        // Who was struck off the register has no days of its own there any more; the last day it had still binds.
-        let is_struck_off = entry.held.registered_as.is_some() && sender.is_none();
-        let promised = entry.held.period_ends.filter(|_| is_struck_off);
-        let deadline = deadline.into_iter().chain(promised).min();
-        Ruling { deadline, stopped, statistics: charter.statistics }
+        let hours: Vec<_> = places.iter().filter_map(Place::hours).collect();
+        Ruling {
+            window: position(&hours, now),
+            deadline: places.iter().filter_map(|place| place.deadline(now)).min(),
+            stopped: places.iter().any(stops),
+            statistics: places.first().and_then(|place| place.charter).is_some_and(|charter| charter.statistics),
+        }
     }
 
     fn voice(&self, entry: &Entry) -> Voice {
-        let charter = self.charter(&entry.held.charter);
-        let list = charter.and_then(|charter| Self::list(charter, entry));
+        let place = self.places(entry).next();
+        let (charter, list) = place.map_or((None, None), |place| (place.charter, place.list));
         let zone = charter.map_or(jiff::tz::TimeZone::UTC, |charter| charter.time_zone.clone());
         Voice {
             language: charter.map(|charter| charter.language).unwrap_or_default(),
@@ -165,17 +191,21 @@ impl Regime for InForce<'_> {
     }
 }
 
-fn position(window: &NightWindow, charter: &Charter, now: Timestamp) -> Window {
-    match calendar::window_containing(window, &charter.time_zone, now) {
-        Some(interval) => Window::Open { opened: interval.opens },
-        None => Window::Closed { opens: calendar::next_opening(window, &charter.time_zone, now) },
+/// Where an instant lies with respect to windows that all bind.
+fn position(hours: &[Hours<'_>], now: Timestamp) -> Window {
+    let opened = hours.iter().map(|hours| calendar::window_containing(hours.window, hours.tz, now));
+    let opened: Option<Vec<_>> = opened.map(|interval| interval.map(|interval| interval.opens)).collect();
+    match opened.map(|opened| opened.into_iter().max()) {
+        Some(None) => Window::None,
+        Some(Some(opened)) => Window::Open { opened },
+        None => Window::Closed { opens: calendar::common_opening(hours, now) },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hold::entry::Held;
+    use crate::hold::entry::{Beside, Held};
     use crate::hold::ledger::Ledger;
     use crate::hold::ledger::tests::held;
 
@@ -206,6 +236,20 @@ mod tests {
         text = "Who and when."
     "#;
 
+    fn stop(subject: &StopSubject) -> Stop {
+        Stop {
+            number: 1,
+            subject: subject.clone(),
+            reason: String::new(),
+            reference: String::new(),
+            from: None,
+            until: None,
+            by: String::new(),
+            added: Timestamp::UNIX_EPOCH,
+            lifted: None,
+        }
+    }
+
     /// Whether a stop holds back what waits, by the sender's name on the register and its envelope sender.
     fn is_stopped(subject: &StopSubject, registered_as: &str, return_to: Option<&str>) -> bool {
         let folder = tempfile::tempdir().unwrap();
@@ -226,21 +270,60 @@ mod tests {
         };
         let mut ledger = Ledger::open(&folder.path().join("ledger.sqlite")).unwrap();
         ledger.enter(&[&held]).unwrap();
-        let stop = Stop {
-            number: 1,
-            subject: subject.clone(),
-            reason: String::new(),
-            reference: String::new(),
-            from: None,
-            until: None,
-            by: String::new(),
-            added: now,
-            lifted: None,
-        };
-        let read = || Ok(vec![stop.clone()]);
+        let read = || Ok(vec![stop(subject)]);
         let mut regime = InForce::new(&config, &read);
         regime.refresh().unwrap();
         regime.ruling(&ledger.all_entries().unwrap()[0], now).stopped
+    }
+
+    #[test]
+    fn where_two_charters_apply_both_bind_the_release() {
+        let folder = tempfile::tempdir().unwrap();
+        let period = "[period]\nopens = 2026-03-02\ncloses = 2026-03-20\nclause = \"t:1\"\n";
+        let national = CHARTER
+            .replace("id = \"c\"", "id = \"n\"\nshared = true")
+            .replace("from = 22:00:00", "from = 23:00:00")
+            .replace("[[list]]", &format!("{period}[[list]]"))
+            .replace("name = \"A\"", "name = \"Union A\"");
+        std::fs::write(folder.path().join("c.toml"), CHARTER).unwrap();
+        std::fs::write(folder.path().join("n.toml"), national).unwrap();
+        let paths = ["c.toml", "n.toml"].map(|name| folder.path().join(name));
+        let config = Config::load_charters(&paths).unwrap_or_else(|report| panic!("{report}"));
+        let beside = |charter: &str, period_ends| Beside {
+            charter: charter.to_owned(),
+            list: Some("nouvelle@lists.example".to_owned()),
+            registered_as: Some("Union A".to_owned()),
+            period_ends,
+        };
+        let entry = |beside| {
+            let own = held("4gP2Xq1Y5z", "pseudonym");
+            let held = Held { charter: "c".to_owned(), registered_as: Some("A".to_owned()), beside, ..own };
+            let held = Held { list: "nouvelle@lists.example".to_owned(), period_ends: None, ..held };
+            let mut ledger = Ledger::open(&folder.path().join("ledger.sqlite")).unwrap();
+            ledger.enter(&[&held]).unwrap();
+            ledger.all_entries().unwrap().pop().unwrap()
+        };
+        let (alone, both) = (entry(Vec::new()), entry(vec![beside("n", None)]));
+        let read = || {
+            let subject = StopSubject::Sender { charter: "n".to_owned(), name: "Union A".to_owned() };
+            Ok(vec![stop(&subject)])
+        };
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (ten, eleven) = (at("2026-03-12T21:00:00Z"), at("2026-03-12T22:00:00Z"));
+        let end = at("2026-03-20T23:00:00Z");
+        let mut regime = InForce::new(&config, &read);
+        let ruled = |regime: &InForce<'_>, entry, now| {
+            let Ruling { window, deadline, stopped, .. } = regime.ruling(entry, now);
+            (window, deadline, stopped)
+        };
+        assert_eq!(ruled(&regime, &alone, ten), (Window::Open { opened: ten }, None, false));
+        assert_eq!(ruled(&regime, &both, ten), (Window::Closed { opens: Some(eleven) }, Some(end), false));
+        assert_eq!(ruled(&regime, &both, eleven), (Window::Open { opened: eleven }, Some(end), false));
+        regime.refresh().unwrap();
+        assert!(!regime.ruling(&alone, ten).stopped && regime.ruling(&both, ten).stopped);
+        // A charter that is gone binds by the last day that it gave.
+        let gone = entry(vec![beside("gone", Some(eleven))]);
+        assert_eq!(ruled(&regime, &gone, ten), (Window::Open { opened: ten }, Some(eleven), false));
     }
 
     #[test]

@@ -205,7 +205,7 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
             if ruling.statistics {
                 statistics.insert(entry.number);
             }
-            Case { entry, deadline: ruling.deadline, stopped: ruling.stopped }
+            Case { entry, window: ruling.window, deadline: ruling.deadline, stopped: ruling.stopped }
         });
         let cases = cases.collect();
         Ok(Look { now, cases, queue, statistics })

@@ -98,6 +98,8 @@ struct Arrival {
     charter: String,
     rules: String,
     tail: String,
+    /// Another charter that names the same lists.
+    beside: String,
     at: &'static str,
     login: Option<&'static str>,
     client: Option<&'static str>,
@@ -116,6 +118,7 @@ impl Arrival {
             charter: String::new(),
             rules: String::new(),
             tail: String::new(),
+            beside: String::new(),
             at: "2026-03-12T23:00:00+01:00",
             login: Some("liste-a"),
             client: Some("198.51.100.7"),
@@ -166,11 +169,15 @@ impl Arrival {
         for clause in clauses {
             write!(charter, "\n[[clause]]\nid = \"t:{clause}\"\ntext = \"x\"\n").unwrap();
         }
-        std::fs::write(directory.path().join("charter.toml"), charter).unwrap();
+        std::fs::create_dir(directory.path().join("charters")).unwrap();
+        for (name, text) in [("a.toml", &charter), ("b.toml", &self.beside)].iter().filter(|(_, text)| !text.is_empty())
+        {
+            std::fs::write(directory.path().join("charters").join(name), text).unwrap();
+        }
         let main = directory.path().join("main.toml");
         std::fs::write(
             &main,
-            "charters = [\"charter.toml\"]\nstate_directory = \"/nonexistent\"\n[mta]\nkind = \"postfix\"\n",
+            "charters = [\"charters/*.toml\"]\nstate_directory = \"/nonexistent\"\n[mta]\nkind = \"postfix\"\n",
         )
         .unwrap();
         let config = Config::load(&main).unwrap_or_else(|report| panic!("{}", report.render(false)));
@@ -278,6 +285,48 @@ fn outside_the_window_a_message_waits_and_after_the_last_one_it_is_refused() {
     let monitored =
         at("2026-03-12T12:00:00+01:00").with(|arrival| arrival.charter = "mode = \"monitor\"".to_owned()).passes();
     assert!(monitored.edits().is_empty(), "monitor touches nothing");
+}
+
+#[test]
+fn where_two_charters_apply_a_message_waits_for_both() {
+    let national = |hours: &str, closes: &str| {
+        format!(
+            "[charter]\nid = \"national\"\ntitle = \"Nationale\"\ntimezone = \"Europe/Paris\"\n\
+             domains = [\"ville.example\"]\nshared = true\n\
+             [period]\nopens = 2026-03-02\ncloses = {closes}\nclause = \"n:1\"\n{hours}\n\
+             [[list]]\naddress = \"{LIST}\"\nlabel = \"Tous\"\n\
+             [[sender]]\nname = \"Union A\"\naddresses = [\"liste-a@ville.example\"]\n\
+             proofs = [{{ sasl = \"liste-a\" }}]\nlists = [\"{LIST}\"]\n\
+             [rules]\nsender = {{ clause = \"n:1\" }}\n[[clause]]\nid = \"n:1\"\ntext = \"x\"\n"
+        )
+    };
+    let night = |from: &str, to: &str| format!("[night_window]\nfrom = {from}\nto = {to}\nclause = \"n:1\"");
+    let at = |at, hours: &str, closes| {
+        Arrival::fine().with(|arrival| (arrival.at, arrival.beside) = (at, national(hours, closes)))
+    };
+    let until = |arrival: Arrival| {
+        let held = arrival.judge().unwrap();
+        assert_eq!(held.verdict(), Verdict::Hold);
+        held.decision.held_until().unwrap()
+    };
+    let instant = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let late = night("23:30:00", "04:00:00");
+    // The test's own charter opens at 22:00.
+    assert_eq!(until(at("2026-03-12T12:00:00+01:00", &late, "2026-03-20")), instant("2026-03-12T23:30:00+01:00"));
+    assert_eq!(until(at("2026-03-12T23:00:00+01:00", &late, "2026-03-20")), instant("2026-03-12T23:30:00+01:00"));
+    at("2026-03-12T23:45:00+01:00", &late, "2026-03-20").passes();
+    assert_eq!(until(at("2026-03-13T05:00:00+01:00", &late, "2026-03-20")), instant("2026-03-13T23:30:00+01:00"));
+    // The other charter has no hours, and its last evening ends before this one's window opens once more.
+    at("2026-03-12T23:00:00+01:00", "", "2026-03-12").passes();
+    assert_eq!(until(at("2026-03-12T12:00:00+01:00", "", "2026-03-12")), instant("2026-03-12T22:00:00+01:00"));
+    let evening = at("2026-03-12T21:00:00+01:00", &night("01:00:00", "05:00:00"), "2026-03-12");
+    evening.is_refused(RuleName::NightWindow, ReasonCode::DeliveryImpossible);
+    let noon = night("12:00:00", "14:00:00");
+    let never = at("2026-03-12T13:00:00+01:00", &noon, "2026-03-20");
+    never.is_refused(RuleName::NightWindow, ReasonCode::DeliveryImpossible);
+    // On trial, it binds nothing.
+    let trial = format!("{noon}\nmode = \"monitor\"");
+    at("2026-03-12T23:00:00+01:00", &trial, "2026-03-20").passes();
 }
 
 #[test]

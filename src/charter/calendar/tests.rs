@@ -22,6 +22,9 @@ const ZONES: &[(&str, i16)] = &[
     ("UTC", 2024),
 ];
 
+/// Zones whose clocks have shown the same minutes as those above ever since.
+const OTHERS: [&str; 3] = ["Europe/Paris", "Asia/Tokyo", "UTC"];
+
 fn window(from: Time, to: Time) -> NightWindow {
     NightWindow {
         from,
@@ -31,6 +34,10 @@ fn window(from: Time, to: Time) -> NightWindow {
         clause: Clause("cnrs:III.b".into()),
         mode: Mode::Enforce,
     }
+}
+
+fn bound<'a>(window: Option<&'a NightWindow>, days: Days, tz: &'a TimeZone) -> Bound<'a> {
+    Bound { hours: window.map(|window| Hours { window, tz }), days, tz }
 }
 
 fn zone(name: &str) -> TimeZone {
@@ -157,11 +164,11 @@ proptest! {
         let w = window(clock(from), clock((from + length) % 1440));
         let open = days(today - 30.days(), today + closes_in.days());
         let last = |t: Timestamp| open.position(&zone, t) == Position::Open && is_inside(&w, &zone, t);
-        match delivery(now, Some(&w), open, &zone) {
+        match delivery(now, bound(Some(&w), open, &zone), &[]) {
             Delivery::Now => prop_assert!(last(now)),
-            Delivery::Held { from, until } => {
+            Delivery::Held { from } => {
                 prop_assert!(!is_inside(&w, &zone, now));
-                prop_assert!(from > now && last(from) && last(until - NANOSECOND) && !last(until));
+                prop_assert!(from > now && last(from) && !last(from - NANOSECOND));
             }
             // Refused: then the wall never shows an hour of the window again before the period is over.
             other => {
@@ -170,6 +177,30 @@ proptest! {
                 prop_assert!(!later.iter().any(|(t, _)| *t >= now && last(*t)), "{:?}", other);
             }
         }
+    }
+
+    #[test]
+    fn where_two_charters_apply_a_message_waits_for_the_first_minute_that_both_allow(
+        which in 0..ZONES.len(), other in 0..OTHERS.len(), change in 0..4usize, offset in -3000..3000i64,
+        from in 0..1440i32, length in 1..1440i32, others in 0..1440i32, others_length in 1..1440i32, closes_in in 0..3i64,
+    ) {
+        let (name, year) = ZONES[which];
+        let (zone, other) = (zone(name), zone(OTHERS[other]));
+        let now = instant(&zone, year, change, offset);
+        let own = window(clock(from), clock((from + length) % 1440));
+        let theirs = window(clock(others), clock((others + others_length) % 1440));
+        let until = days(date(1900, 1, 1), other.to_datetime(now).date() + closes_in.days());
+        let allowed = |t: Timestamp| {
+            is_inside(&own, &zone, t) && is_inside(&theirs, &other, t) && until.position(&other, t) == Position::Open
+        };
+        let first = Wall::around(&zone, now, 24 * 5).minutes.into_iter().find(|(t, _)| *t >= now && allowed(*t));
+        let beside = bound(Some(&theirs), until, &other);
+        let expected = match first {
+            _ if is_inside(&own, &zone, now) => Delivery::Now,
+            Some((from, _)) => Delivery::Held { from },
+            None => Delivery::TooLate { last_day: beside.end().map(|(_, day)| day) },
+        };
+        prop_assert_eq!(delivery(now, bound(Some(&own), Days::Always, &zone), &[beside]), expected);
     }
 }
 
@@ -239,22 +270,28 @@ fn a_message_that_cannot_leave_before_the_period_ends_is_too_late() {
     let closes = local(&paris, "2018-07-10T00:00");
     // The last evening: the window of 22:00 is cut at midnight.
     assert_eq!(
-        delivery(local(&paris, "2018-07-09T18:00"), Some(&night), campaign, &paris),
-        Delivery::Held { from: local(&paris, "2018-07-09T22:00"), until: closes }
+        delivery(local(&paris, "2018-07-09T18:00"), bound(Some(&night), campaign, &paris), &[]),
+        Delivery::Held { from: local(&paris, "2018-07-09T22:00") }
     );
     // With a window after midnight, the last evening is too late already.
     let early = window(time(1, 0, 0, 0), time(5, 0, 0, 0));
     assert_eq!(
-        delivery(local(&paris, "2018-07-09T18:00"), Some(&early), campaign, &paris),
-        Delivery::TooLate { reason: TooLate::NoWindowLeft { closes, opens: Some(local(&paris, "2018-07-10T01:00")) } }
+        delivery(local(&paris, "2018-07-09T18:00"), bound(Some(&early), campaign, &paris), &[]),
+        Delivery::TooLate { last_day: Some(date(2018, 7, 9)) }
     );
     assert_eq!(
-        delivery(closes, Some(&night), campaign, &paris),
-        Delivery::TooLate { reason: TooLate::PeriodClosed { closed: closes } }
+        delivery(closes, bound(Some(&night), campaign, &paris), &[]),
+        Delivery::TooLate { last_day: Some(date(2018, 7, 9)) }
+    );
+    // Another charter's period ends before this one's window opens; that it has no hours of its own changes nothing.
+    let others = bound(None, days(date(2018, 6, 11), date(2018, 6, 30)), &paris);
+    assert_eq!(
+        delivery(local(&paris, "2018-06-30T18:00"), bound(Some(&early), campaign, &paris), &[others]),
+        Delivery::TooLate { last_day: Some(date(2018, 6, 30)) }
     );
     let opens = local(&paris, "2018-06-11T00:00");
-    assert_eq!(delivery(opens - NANOSECOND, Some(&night), campaign, &paris), Delivery::NotOpen { opens });
-    assert_eq!(delivery(opens, None, campaign, &paris), Delivery::Now);
+    assert_eq!(delivery(opens - NANOSECOND, bound(Some(&night), campaign, &paris), &[]), Delivery::NotOpen { opens });
+    assert_eq!(delivery(opens, bound(None, campaign, &paris), &[]), Delivery::Now);
 }
 
 #[test]
@@ -266,7 +303,7 @@ fn the_ends_of_time_are_answered() {
         for now in [Timestamp::MIN, Timestamp::MAX] {
             for w in [&night, &always] {
                 let _ = (window_containing(w, &zone, now), window_following(w, &zone, now));
-                let _ = delivery(now, Some(w), days(Date::MIN, Date::MAX), &zone);
+                let _ = delivery(now, bound(Some(w), days(Date::MIN, Date::MAX), &zone), &[]);
             }
         }
     }

@@ -46,7 +46,8 @@ impl Ledger {
             "state = :to, since = :now,
              released = CASE WHEN :to = 'released' THEN :now ELSE released END,
              registered_as = CASE WHEN :open THEN registered_as ELSE NULL END,
-             return_to = CASE WHEN :open THEN return_to ELSE NULL END",
+             return_to = CASE WHEN :open THEN return_to ELSE NULL END,
+             beside = CASE WHEN :open THEN beside ELSE NULL END",
             named_params! {
                 ":to": to.as_str(),
                 ":now": now.as_millisecond(),

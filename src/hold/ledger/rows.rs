@@ -24,9 +24,11 @@ impl From<rusqlite::Error> for Unreadable {
 pub(super) fn insert(transaction: &Transaction<'_>, held: &Held) -> rusqlite::Result<()> {
     let sql =
         "INSERT INTO held (route, queue_id, arrival, entered, size_bytes, charter, list, sender, reference, registered_as, return_to,
-            release_not_before, window_ends, period_ends, state, since)
+            release_not_before, window_ends, period_ends, beside, state, since)
         VALUES (:route, :queue_id, :arrival, :entered, :size_bytes, :charter, :list, :sender, :reference, :registered_as, :return_to,
-            :release_not_before, :window_ends, :period_ends, 'entered', :entered)";
+            :release_not_before, :window_ends, :period_ends, :beside, 'entered', :entered)";
+    let beside = (!held.beside.is_empty()).then(|| serde_json::to_string(&held.beside)).transpose();
+    let beside = beside.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     transaction.prepare_cached(sql)?.execute(named_params! {
         ":route": held.route.as_str(),
         ":queue_id": held.queue_id.as_str(),
@@ -42,6 +44,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, held: &Held) -> rusqlite::Re
         ":release_not_before": held.release_not_before.as_millisecond(),
         ":window_ends": held.window_ends.as_millisecond(),
         ":period_ends": held.period_ends.map(Timestamp::as_millisecond),
+        ":beside": beside,
     })?;
     Ok(())
 }
@@ -75,6 +78,10 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry, Unreadable> {
             release_not_before: time(row.get("release_not_before")?)?,
             window_ends: time(row.get("window_ends")?)?,
             period_ends: row.get::<_, Option<i64>>("period_ends")?.map(time).transpose()?,
+            beside: row
+                .get::<_, Option<String>>("beside")?
+                .map_or(Ok(Vec::new()), |json| serde_json::from_str(&json))
+                .map_err(|_| damaged("the charters beside its own"))?,
         },
         state: word("state")?.parse().map_err(|()| damaged("the state"))?,
         since: time(row.get("since")?)?,

@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::hold::entry::{Held, Route, Sighting};
+use crate::hold::entry::{Beside, Held, Route, Sighting};
 
 const NOON: Timestamp = Timestamp::constant(1_529_917_200, 0);
 
@@ -25,6 +25,16 @@ pub(crate) fn held(queue_id: &str, sender: &str) -> Held {
         release_not_before: after(3_600),
         window_ends: after(7_200),
         period_ends: Some(after(86_400)),
+        beside: Vec::new(),
+    }
+}
+
+fn beside() -> Beside {
+    Beside {
+        charter: "national".to_owned(),
+        list: Some("tous@lists.cnrs.example".to_owned()),
+        registered_as: Some("Syndicat A".to_owned()),
+        period_ends: Some(after(7_000)),
     }
 }
 
@@ -46,6 +56,7 @@ fn an_entry_is_read_back_by_another_connection_as_it_was_written() {
     let release = Ledger::open(&place.file).unwrap();
     let mut without_period = held("4XVK2N1ZQKZ9SQ", "p2");
     (without_period.period_ends, without_period.return_to, without_period.route) = (None, None, Route::Sendmail);
+    without_period.beside = vec![beside()];
     daemon.enter(&[&held("3F2A41C2B", "p1"), &without_period]).unwrap();
     let entries = release.open_entries(NOON).unwrap();
     assert_eq!(entries.iter().map(|e| &e.held).collect::<Vec<_>>(), [&held("3F2A41C2B", "p1"), &without_period]);
@@ -58,7 +69,7 @@ fn an_entry_is_read_back_by_another_connection_as_it_was_written() {
 fn the_life_of_an_entry_is_kept_and_the_sender_s_address_forgotten_at_its_end() {
     let place = place();
     let mut ledger = Ledger::open(&place.file).unwrap();
-    ledger.enter(&[&held("3F2A41C2B", "p1")]).unwrap();
+    ledger.enter(&[&Held { beside: vec![beside()], ..held("3F2A41C2B", "p1") }]).unwrap();
     let number = ledger.all_entries().unwrap()[0].number;
     let seen = Sighting { arrival: NOON, size_bytes: 2_400 };
     ledger.see(number, State::Entered, seen, after(60)).unwrap();
@@ -70,7 +81,7 @@ fn the_life_of_an_entry_is_kept_and_the_sender_s_address_forgotten_at_its_end() 
     assert_eq!(ledger.open_entries(NOON).unwrap(), []);
     let entry = &ledger.all_entries().unwrap()[0];
     assert_eq!((entry.state, entry.since), (State::Gone, after(3_660)));
-    assert_eq!((&entry.held.return_to, &entry.held.registered_as), (&None, &None));
+    assert_eq!((&entry.held.return_to, &entry.held.registered_as, &entry.held.beside[..]), (&None, &None, &[][..]));
     let past = PastRelease { charter: "cnrs-2018".to_owned(), sender: "p1".to_owned(), at: after(3_600) };
     assert_eq!(ledger.releases_since(after(3_600)).unwrap(), [past]);
     assert_eq!(ledger.releases_since(after(3_601)).unwrap(), []);
@@ -168,6 +179,20 @@ fn processes_that_open_a_new_ledger_at_the_same_time_agree() {
 }
 
 #[test]
+fn a_ledger_of_the_first_version_is_brought_up_to_date_with_what_waits_in_it() {
+    let place = place();
+    let mut ledger = Ledger::open(&place.file).unwrap();
+    ledger.enter(&[&held("3F2A41C2B", "p1")]).unwrap();
+    ledger.connection.execute_batch("ALTER TABLE held DROP COLUMN beside").unwrap();
+    ledger.connection.pragma_update(None, "user_version", 1).unwrap();
+    drop(ledger);
+    for _ in 0..2 {
+        let ledger = Ledger::open(&place.file).unwrap();
+        assert_eq!(ledger.all_entries().unwrap()[0].held, held("3F2A41C2B", "p1"));
+    }
+}
+
+#[test]
 fn a_file_that_is_no_ledger_of_this_version_is_refused() {
     let other = place();
     Connection::open(&other.file).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
@@ -175,9 +200,9 @@ fn a_file_that_is_no_ledger_of_this_version_is_refused() {
     assert!(error.ends_with("another program's"), "{error}");
 
     let newer = place();
-    Ledger::open(&newer.file).unwrap().connection.pragma_update(None, "user_version", 2).unwrap();
+    Ledger::open(&newer.file).unwrap().connection.pragma_update(None, "user_version", 3).unwrap();
     let error = Ledger::open(&newer.file).unwrap_err().to_string();
-    assert!(error.ends_with("its tables have version 2, this program knows 1"), "{error}");
+    assert!(error.ends_with("its tables have version 3, this program knows 2"), "{error}");
 
     let garbage = place();
     std::fs::write(&garbage.file, "x".repeat(8_192)).unwrap();

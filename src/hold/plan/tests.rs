@@ -25,6 +25,7 @@ fn case(number: i64, sender: &str, state: State) -> Case {
         release_not_before: at(OPENING),
         window_ends: at(CLOSING),
         period_ends: None,
+        beside: Vec::new(),
     };
     let seen = state != State::Entered;
     let sighting = seen.then_some(Sighting { arrival: at(0), size_bytes: 2_400 });
@@ -39,7 +40,7 @@ fn case(number: i64, sender: &str, state: State) -> Case {
         by_order: false,
         removal: None,
     };
-    Case { entry, deadline: None, stopped: false }
+    Case { entry, window: Window::None, deadline: None, stopped: false }
 }
 
 fn queued(case: &Case, place: QueuePlace) -> Queued {
@@ -70,9 +71,10 @@ impl World {
 
     fn plan(&self) -> Plan {
         let terms = Terms { window: self.window, pace: self.pace, order: ReleaseOrder::Draw, seed: [5; 32] };
+        let cases: Vec<_> = self.cases.iter().map(|case| Case { window: self.window, ..case.clone() }).collect();
         plan(&Situation {
             now: at(self.now),
-            cases: &self.cases,
+            cases: &cases,
             queue: &self.queue,
             charters: &BTreeMap::from([(self.charter.to_owned(), terms)]),
             past: &self.past,
@@ -281,10 +283,13 @@ fn a_clock_set_back_lets_nothing_go_early() {
     let mut world = World::new(OPENING, vec![case(1, "a", State::SeenInQueue)], QueuePlace::OnHold);
     world.cases[0].entry.held.entered = at(OPENING + 100);
     assert_eq!(world.actions(), [], "it was entered in the future");
-    // The window of last night is not the one this message was promised.
+}
+
+#[test]
+fn a_window_that_was_moved_forward_after_the_message_was_held_is_used() {
     let mut world = World::new(OPENING, vec![case(1, "a", State::SeenInQueue)], QueuePlace::OnHold);
-    world.cases[0].entry.held.release_not_before = at(OPENING + 86_400);
-    assert_eq!(world.actions(), []);
+    world.cases[0].entry.held.release_not_before = at(CLOSING - 60);
+    assert_eq!(world.actions(), [let_go(1)]);
 }
 
 #[test]

@@ -175,18 +175,13 @@ impl Regime for Charter {
     }
 
     fn terms(&self, charter: &str, now: Timestamp) -> Option<Terms> {
-        let window = if at(OPENING) <= now && now < at(CLOSING) {
-            Window::Open { opened: at(OPENING) }
-        } else {
-            let next = if now < at(OPENING) { OPENING } else { OPENING + 86_400 };
-            Window::Closed { opens: Some(at(next)) }
-        };
+        let window = window(now);
         let pace = self.0.pace.get();
         (charter == "cnrs-2018").then_some(Terms { window, pace, order: ReleaseOrder::Draw, seed: [0; 32] })
     }
 
-    fn ruling(&self, _: &Entry, _: Timestamp) -> Ruling {
-        Ruling { deadline: self.0.deadline.get().map(at), stopped: false, statistics: true }
+    fn ruling(&self, _: &Entry, now: Timestamp) -> Ruling {
+        Ruling { window: window(now), deadline: self.0.deadline.get().map(at), stopped: false, statistics: true }
     }
 
     fn voice(&self, entry: &Entry) -> Voice {
@@ -197,6 +192,15 @@ impl Regime for Charter {
             arrived: "hier".to_owned(),
             contest: None,
         }
+    }
+}
+
+fn window(now: Timestamp) -> Window {
+    if at(OPENING) <= now && now < at(CLOSING) {
+        Window::Open { opened: at(OPENING) }
+    } else {
+        let next = if now < at(OPENING) { OPENING } else { OPENING + 86_400 };
+        Window::Closed { opens: Some(at(next)) }
     }
 }
 
@@ -268,6 +272,7 @@ fn held(id: &str, sender: &str) -> Held {
         release_not_before: at(OPENING),
         window_ends: at(CLOSING),
         period_ends: None,
+        beside: Vec::new(),
     }
 }
 

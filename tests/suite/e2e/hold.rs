@@ -80,6 +80,33 @@ fn by_day_mail_waits_on_hold_and_at_night_it_leaves() {
 }
 
 #[test]
+fn where_two_charters_apply_mail_waits_for_the_hours_of_both() {
+    let national = charter()
+        .replace("id       = \"essai\"", "id = \"national\"\nshared = true")
+        .replace("from   = 22:00:00", "from   = 23:30:00")
+        .replace("name      = \"Liste", "name      = \"Union");
+    let mut world = World::start(&Setup::new(&charter()).charter("national.toml", &national).clock(NOON));
+    world.gateway.know_postfix(&world.postfix);
+    let letter = from_a(LIST);
+    assert!(world.postfix.send(&letter).is_accepted());
+    let stop = ["stop", "add", "--sender", "Union A", "--charter", "national", "--reason", "Essai", "--reference", "1"];
+    for (clock, waiting) in [("22:00:30", 1), ("23:29:59", 1), ("23:30:30", 1), ("23:31:30", 0)] {
+        world.gateway.set_clock(&format!("2018-06-20T{clock}+02:00"));
+        match clock {
+            "23:30:30" => assert!(world.gateway.run(&stop).status.success()),
+            "23:31:30" => {
+                let resume = ["resume", "1", "--reason", "Essai", "--reference", "2"];
+                assert!(world.gateway.run(&resume).status.success());
+            }
+            _ => {}
+        }
+        release(&world.gateway);
+        assert_eq!(world.postfix.held().len(), waiting, "{clock}");
+    }
+    world.sink.wait_for_id(&letter.id);
+}
+
+#[test]
 fn inside_the_window_mail_passes_at_once() {
     let world = world("2018-06-20T23:30:00+02:00");
     world.delivered(&from_a(LIST));
