@@ -238,7 +238,7 @@ pub const FIELDS: &[Field] = &[
     must("checkpoint", "reason", Holds::Text, "Why now."),
     may("checkpoint", "charters", Holds::List(&Holds::Text), "The charters whose night window opened or closed."),
     must("checkpoint", "note", Holds::Text, "The checkpoint, a C2SP signed note over all lines before this one."),
-    must("purge", "before", Holds::Day, "Segments that began before this day were purged."),
+    must("purge", "before", Holds::Day, "What was before this day was purged."),
     must("purge", "first", Holds::Integer, "First index of the range."),
     must("purge", "last", Holds::Integer, "Last index of the range."),
     must("purge", "purged", Holds::Integer, "How many lines this purge deletes."),

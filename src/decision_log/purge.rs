@@ -54,42 +54,42 @@ pub struct Plan {
 /// What counts as old, days in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cutoff {
-    /// Lines of segments that ended before this day go.
+    /// Lines before this day go.
     pub before: Date,
     /// Except the traces of operators, which go when they are older than this day (am:A3: five years).
     pub operators_before: Date,
 }
 
 impl Plan {
-    /// Finds what is older than `cutoff`: whole segments, never the one that is being written.
+    /// Finds what is older than `cutoff`; never in the segment that is being written.
     ///
     /// # Errors
     ///
     /// When the log cannot be read.
     pub fn new(layout: &Layout, pseudonyms: &Pseudonymizer, cutoff: Cutoff) -> Result<Self, PurgeError> {
         let segments = Segments::open(layout.root())?;
-        let before = cutoff.before;
         let mut plan = Self { cutoff, ..Self::default() };
-        let nexts = segments.names().iter().skip(1);
+        // The range always begins with the log: lines of an earlier purge lie next to those of this one.
+        plan.first = segments.names().first().map_or(0, |name| name.first);
+        let (nexts, mut kept) = (segments.names().iter().skip(1), 0);
         for (name, next) in segments.names().iter().zip(nexts) {
-            // Every line of a segment is older than the day on which the next one was begun.
-            if next.day > before {
-                break;
-            }
-            plan.segments.push(*name);
-            plan.last = next.first.saturating_sub(1);
+            let mut purged = 0;
             let mut lines = segments.lines(*name)?;
             while let Some(raw) = lines.next_line()? {
                 let line = Line::parse(raw.bytes).map_err(|error| ReadError::Line(raw.place, error))?;
                 match goes(&line, cutoff) {
-                    Some(true) => plan.purged += 1,
-                    Some(false) => plan.kept += 1,
+                    Some(true) => purged += 1,
+                    Some(false) => kept += 1,
                     None => {}
                 }
             }
+            if purged > 0 {
+                plan.segments.push(*name);
+                plan.purged += purged;
+                (plan.last, plan.kept) = (next.first.saturating_sub(1), kept);
+            }
         }
-        plan.first = plan.segments.first().map_or(0, |name| name.first);
-        plan.keys = pseudonyms.periods()?.into_iter().filter(|period| period.to < before).collect();
+        plan.keys = pseudonyms.periods()?.into_iter().filter(|period| period.to < cutoff.before).collect();
         Ok(plan)
     }
 
@@ -131,13 +131,15 @@ impl Plan {
     }
 }
 
-/// Whether a line is deleted by a purge; `None` when it already is.
+/// Whether a line is deleted by a purge; `None` when it already is. Its own time counts: the day in a segment's name is not
+/// signed, and a name is easily changed.
 fn goes(line: &Line<'_>, cutoff: Cutoff) -> Option<bool> {
     let Line::Record(record) = line else { return None };
-    if record.kind != Kind::Operator {
-        return Some(!record.kind.outlives_purge());
+    let day = record.at.to_zoned(TimeZone::UTC).date();
+    if record.kind == Kind::Operator {
+        return Some(day < cutoff.operators_before);
     }
-    Some(record.at.to_zoned(TimeZone::UTC).date() < cutoff.operators_before)
+    Some(!record.kind.outlives_purge() && day < cutoff.before)
 }
 
 /// Writes a segment anew without the lines that go, beside it, and puts it in its place.

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -15,8 +16,9 @@ use super::checkpoint::{Checkpoint, CheckpointError, Cosigner, VerifierKey, key_
 use super::keys::check_endorsement;
 use super::line::{Line, LineError, RecordLine};
 use super::reader::{Place, Segments};
-use super::record::{CheckpointRecord, Event, KeyRecord, Kind};
+use super::record::{CheckpointRecord, Event, KeyRecord, Kind, PurgeRecord};
 use super::tree::{Frontier, Hash};
+use crate::charter::calendar;
 
 /// Between two checkpoints there is at most an hour; a silence longer than this is reported.
 pub const SILENCE_MAX: SignedDuration = SignedDuration::from_hours(2);
@@ -205,6 +207,14 @@ pub enum FaultKind {
         /// Last index.
         last: u64,
     },
+    /// Purged lines that are younger than any purge record allows.
+    #[error("records {first} to {last} are purged, and are not older than the day before which records were purged")]
+    PurgedEarly {
+        /// First index.
+        first: u64,
+        /// Last index.
+        last: u64,
+    },
     /// A kept checkpoint is not of this log, or its signature is false.
     #[error("the kept checkpoint of {size} records is not signed by any key of this log")]
     KeptForeign {
@@ -305,9 +315,17 @@ struct Pass<'a> {
     latest: Option<Timestamp>,
     /// A record since the last checkpoint says the clock was set back.
     clock_set_back: bool,
-    purged_ranges: Vec<(u64, u64)>,
-    purge_records: Vec<(u64, u64)>,
+    purged_ranges: Vec<PurgedRange>,
+    purge_records: Vec<PurgeRecord>,
     seen: Verified,
+}
+
+/// Purged lines next to each other.
+struct PurgedRange {
+    first: u64,
+    last: u64,
+    /// They are no older than this: the latest record ahead of them, less what a record may be late.
+    since: Option<Timestamp>,
 }
 
 impl<'a> Pass<'a> {
@@ -367,8 +385,8 @@ impl<'a> Pass<'a> {
             Event::Key(key) => self.key(key, record.index),
             Event::Checkpoint(checkpoint) => self.checkpoint(&checkpoint, record),
             Event::Purge(purge) => {
-                self.purge_records.push((purge.first, purge.last));
                 self.seen.purged_before = self.seen.purged_before.max(Some(purge.before));
+                self.purge_records.push(purge);
                 Ok(())
             }
             Event::Clock(clock) => {
@@ -400,8 +418,11 @@ impl<'a> Pass<'a> {
     fn purged(&mut self, index: u64) {
         self.seen.purged += 1;
         match self.purged_ranges.last_mut() {
-            Some((_, last)) if *last + 1 == index => *last = index,
-            _ => self.purged_ranges.push((index, index)),
+            Some(range) if range.last + 1 == index => range.last = index,
+            _ => {
+                let since = self.latest.and_then(|latest| latest.checked_sub(LATE_MAX).ok());
+                self.purged_ranges.push(PurgedRange { first: index, last: index, since });
+            }
         }
     }
 
@@ -525,10 +546,14 @@ impl<'a> Pass<'a> {
     }
 
     fn check_purges(&self) -> Result<(), FaultKind> {
-        for (first, last) in &self.purged_ranges {
-            let covered = self.purge_records.iter().any(|(from, to)| from <= first && last <= to);
-            if !covered {
-                return Err(FaultKind::Purged { first: *first, last: *last });
+        for &PurgedRange { first, last, since } in &self.purged_ranges {
+            let mut covering = self.purge_records.iter().filter(|purge| purge.first <= first && last <= purge.last);
+            let was_old = |purge: &PurgeRecord| {
+                since.is_none_or(|since| since < calendar::day_begins(purge.before, &TimeZone::UTC))
+            };
+            let Some(any) = covering.next() else { return Err(FaultKind::Purged { first, last }) };
+            if !was_old(any) && !covering.any(was_old) {
+                return Err(FaultKind::PurgedEarly { first, last });
             }
         }
         Ok(())

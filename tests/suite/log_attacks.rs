@@ -12,7 +12,8 @@ use charter_milter::decision_log::record::{
 };
 use charter_milter::decision_log::tree::{Frontier, leaf_hash};
 use charter_milter::decision_log::verify::{Anchors, Fault, FaultKind, Verified, verify};
-use jiff::civil::date;
+use jiff::civil::{Date, date};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
@@ -102,7 +103,10 @@ impl Forger {
 
     /// Says in a record that one of the lines 0 to 2 was purged.
     pub fn purge(&mut self) {
-        let before = date(2026, 6, 12);
+        self.purge_before(date(2026, 6, 12));
+    }
+
+    fn purge_before(&mut self, before: Date) {
         self.event(&Event::Purge(PurgeRecord { first: 0, last: 2, purged: 1, before, ..PurgeRecord::default() }));
     }
 
@@ -520,6 +524,17 @@ fn a_purge_that_no_record_covers_is_detected() {
     assert_eq!(verdict(dir_of(&lines).path(), &forger.anchored()).unwrap().purged, 1);
     lines[1] = purged_line(1, &[0; 32]);
     assert_eq!(verdict(dir_of(&lines).path(), &forger.anchored()).unwrap_err().what, FaultKind::Root);
+}
+
+#[test]
+fn a_purge_of_younger_lines_than_its_record_says_is_detected() {
+    let mut forger = Forger::honest();
+    let day = forger.now.to_zoned(TimeZone::UTC).date();
+    forger.purge_before(day);
+    let what = verdict(dir_of(&forger.purged(&[1, 2])).path(), &forger.anchored()).unwrap_err().what;
+    assert_eq!(what, FaultKind::PurgedEarly { first: 1, last: 2 });
+    forger.purge_before(day.tomorrow().unwrap());
+    assert_eq!(verdict(dir_of(&forger.purged(&[1, 2])).path(), &forger.anchored()).unwrap().purged, 2);
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::process::Command;
 use charter_milter::decision_log::checkpoint::sign_text;
 use charter_milter::decision_log::keys::DayKey;
 use charter_milter::decision_log::line::purged_line;
-use charter_milter::decision_log::record::{ClockRecord, Event};
+use charter_milter::decision_log::record::{ClockRecord, Event, PurgeRecord};
 use charter_milter::decision_log::verify::Anchors;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use crate::log_attacks::{Forger, dir_of, verdict};
@@ -147,6 +147,19 @@ fn they_agree_on_purges() {
     false_hash[2] = purged_line(2, &[1; 32]);
     let logs = [&forger.lines, &unsaid, &said, &beyond, &false_hash].map(|lines| bytes_of(lines)).to_vec();
     agree(&forger, None, &logs);
+    // Lines written some hours after noon of 11 June, under a purge of what was before the 12th.
+    let honest = Forger::honest();
+    let logs = [0, 11, 12, 13, 36].map(|hours| {
+        let mut forger = Forger::honest_with(&honest);
+        forger.now = "2026-06-11T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(hours);
+        forger.checkpoint(1, 1);
+        let index = forger.lines.len();
+        forger.decide("accept");
+        let (last, before) = (index as u64, jiff::civil::date(2026, 6, 12));
+        forger.event(&Event::Purge(PurgeRecord { last, purged: 1, before, ..PurgeRecord::default() }));
+        bytes_of(&forger.purged(&[index]))
+    });
+    agree(&honest, None, &logs);
 }
 
 #[test]

@@ -299,6 +299,7 @@ class Log:
         self.latest = None
         self.set_back = False
         self.purged = []
+        self.gone = 0
         self.purges = []
         self.checkpoints = 0
         self.signed = 0
@@ -314,7 +315,10 @@ class Log:
         need(line["v"] == 1, "another version")
         need(line["i"] == self.tree.size, f"record {line['i']} where {self.tree.size} belongs")
         if set(line) == {"v", "i", "leaf"}:
-            self.purged.append(line["i"])
+            follows = self.purged and self.purged[-1][1] == line["i"] - 1
+            first, since = self.purged.pop()[::2] if follows else (line["i"], self.latest)
+            self.purged.append((first, line["i"], since))
+            self.gone += 1
             leaf = b64(line["leaf"], 32)
         else:
             need(set(line) == {"v", "i", "at", "salt", "kind", "body"}, "not the fields of a line")
@@ -372,7 +376,7 @@ class Log:
             self.set_back, self.latest = True, None
 
     def on_purge(self, body, _line):
-        self.purges.append((body["first"], body["last"]))
+        self.purges.append((body["first"], body["last"], when(body["before"] + "T00:00:00Z")))
 
 
 def verify(directory, paper, kept):
@@ -402,8 +406,10 @@ def verify(directory, paper, kept):
         wanted[log.tree.size] = log.tree.root()
     need(paper is None or log.keys, "the log announces no key")
     need(paper is None or log.checkpoints, "nothing is signed")
-    for index in log.purged:
-        need(any(first <= index <= last for first, last in log.purges), f"record {index} is purged, and nobody says so")
+    for first, last, since in log.purged:
+        covering = [before for start, end, before in log.purges if start <= first and last <= end]
+        need(covering, f"records {first} to {last} are purged, and nobody says so")
+        need(since is None or since - LATE_MAX < max(covering), f"records {first} to {last} were purged too early")
     for note in kept:
         opened = None
         for key in log.keys:
@@ -415,7 +421,7 @@ def verify(directory, paper, kept):
         need(opened, "the kept checkpoint is not signed by a key of this log")
         need(opened[1] <= log.tree.size, "records are missing: the kept checkpoint has more")
         need(wanted[opened[1]] == opened[2], "two histories: the kept checkpoint has other records")
-    return {"records": log.tree.size, "purged": len(log.purged), "keys": len(log.keys),
+    return {"records": log.tree.size, "purged": log.gone, "keys": len(log.keys),
             "checkpoints": log.checkpoints, "signed": log.signed}
 
 
