@@ -59,7 +59,7 @@ struct ReleaseArgs {
     /// The mail server's queue id
     queue_id: QueueId,
     /// The decision, minutes or letter on which this is done; the log keeps it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::one_line)]
     reference: String,
 }
 
@@ -68,7 +68,7 @@ struct CancelArgs {
     /// The mail server's queue id
     queue_id: QueueId,
     /// The decision, minutes or letter on which this is done; the log keeps it, and the sender is told
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::one_line)]
     reference: String,
     /// Do not write to the sender, who asked for it
     #[arg(long)]
@@ -86,8 +86,6 @@ enum HeldError {
     NotWaiting(QueueId, State),
     #[error("{0} is not on hold in the mail server's queue; `charter-milter release` will tell what became of it")]
     NotOnHold(QueueId),
-    #[error("a reference is needed: the decision, minutes or letter it rests on")]
-    NoReference,
 }
 
 impl<E: Into<ReleaseError>> From<E> for HeldError {
@@ -138,8 +136,9 @@ fn work(args: &Args, config: Config) -> Result<(), HeldError> {
         }
         HeldCommand::Cancel(cancel) => {
             let entry = waiting(&mut office, &cancel.queue_id)?;
-            let reference = cancel.reference.trim();
-            office.with_release(&*clock::system(), |work| work.cancel(&entry, reference, !cancel.without_notice))?;
+            office.with_release(&*clock::system(), |work| {
+                work.cancel(&entry, &cancel.reference, !cancel.without_notice)
+            })?;
             report(&cancel.queue_id, "cancelled", args.json);
         }
     }
@@ -154,9 +153,6 @@ fn note_use(office: &mut Office, command: &HeldCommand, now: Timestamp) -> Resul
         HeldCommand::Release(release) => ("held release", Some(&release.queue_id), Some(&release.reference)),
         HeldCommand::Cancel(cancel) => ("held cancel", Some(&cancel.queue_id), Some(&cancel.reference)),
     };
-    if reference.is_some_and(|reference| reference.trim().is_empty()) {
-        return Err(HeldError::NoReference);
-    }
     let arguments = queue_id.map(ToString::to_string).into_iter().collect();
     let record = operator_record(name, arguments, reference.map(|reference| reference.trim().to_owned()));
     office.log.record(now, Event::Operator(record))?;

@@ -149,6 +149,18 @@ fn complain(report: &crate::config::report::Report) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// Reads a reason or a reference: one line, which logs, replies and lists can show as it is.
+fn one_line(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("it may not be empty".to_owned());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("it must be one line without control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// Says why a command could not work.
 fn say_error(error: &dyn std::error::Error) {
     say(&error.to_string());

@@ -273,7 +273,7 @@ async fn reload(args: &Args, gateway: &Arc<Gateway>, in_force: &watch::Sender<Ar
     }
 }
 
-/// Puts the digest of every file in force into the log.
+/// Puts the digest of every file in force into the log, and warns of stops that the new names let slip.
 async fn announce(args: &Args, gateway: &Gateway, in_force: &InForce) {
     let home = args.config.path.parent().unwrap_or(Path::new(""));
     let files = in_force.config.files.iter().map(|file| FileDigest {
@@ -287,5 +287,11 @@ async fn announce(args: &Args, gateway: &Gateway, in_force: &InForce) {
     };
     if let Err(error) = gateway.note(Record::new(gateway.now(), record.into())).await {
         tracing::error!(%error, "the decision log cannot be written; mail to protected lists is deferred");
+    }
+    for number in gateway.stops_of_nothing(&in_force.config).await {
+        tracing::warn!(
+            stop = number,
+            "the configuration has nothing of the name that this stop bears; see `stop list`"
+        );
     }
 }

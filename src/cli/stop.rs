@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 
 use super::{Exit, Problem, clock, print};
 use crate::charter::{Charter, Sender, calendar};
-use crate::config::Config;
+use crate::config::{Config, did_you_mean};
 use crate::decision_log::operator::operator_record;
 use crate::decision_log::record::StopRecord;
 use crate::decision_log::{Event, Journal, KeyPeriod, Options, Pseudonymizer, Record, Role};
@@ -43,10 +43,10 @@ struct AddArgs {
     #[command(flatten)]
     what: WhatArgs,
     /// Why; the record keeps it, and people will read it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::one_line)]
     reason: String,
     /// The decision, minutes or letter it rests on; senders are told
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::one_line)]
     reference: String,
     /// From this day or local time on [default: at once]
     #[arg(long, value_name = "WHEN")]
@@ -95,10 +95,10 @@ pub struct ResumeArgs {
     #[arg(value_name = "NUMBER")]
     number: i64,
     /// Why
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::one_line)]
     reason: String,
     /// The decision, minutes or letter it rests on
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::one_line)]
     reference: String,
 }
 
@@ -168,12 +168,9 @@ impl Desk {
     }
 
     fn resume(&self, args: &ResumeArgs, now: Timestamp) -> Result<Exit, Problem> {
-        let (reason, reference) = (args.reason.trim(), args.reference.trim());
-        if reason.is_empty() || reference.is_empty() {
-            return Err(Problem("a stop is lifted for a reason and with a reference".into()));
-        }
-        let arguments = vec![args.number.to_string(), "--reason".into(), reason.to_owned()];
-        let trace = operator_record("resume", arguments, Some(reference.to_owned()));
+        let (reason, reference) = (&args.reason, &args.reference);
+        let arguments = vec![args.number.to_string(), "--reason".into(), reason.clone()];
+        let trace = operator_record("resume", arguments, Some(reference.clone()));
         let lift = Lift { at: now, by: trace.user.clone(), reason: reason.into(), reference: reference.into() };
         let journal = self.journal(now)?;
         append(&journal, now, Event::Operator(trace))?;
@@ -240,7 +237,7 @@ impl Desk {
         let found: Vec<(&Arc<Charter>, &Sender)> =
             charters.flat_map(|c| c.senders.iter().filter(matches).map(move |sender| (c, sender))).collect();
         match found.as_slice() {
-            [] => Err(Problem(format!("no sender `{name}` stands on the register"))),
+            [] => Err(self.no_sender(name, charter)),
             [(charter, sender)] => Ok(StopSubject::Sender { charter: charter.id.clone(), name: sender.name.clone() }),
             several => {
                 let list: Vec<_> = several.iter().map(|(c, s)| format!("`{}` of {}", s.name, c.id)).collect();
@@ -248,6 +245,13 @@ impl Desk {
                 Err(Problem(format!("`{name}` may be {}: {help}", list.join(" or "))))
             }
         }
+    }
+
+    fn no_sender(&self, name: &str, charter: Option<&str>) -> Problem {
+        let charters = self.config.charters.iter().filter(|c| charter.is_none_or(|id| c.id == id));
+        let known: Vec<_> = charters.flat_map(|c| &c.senders).map(|sender| sender.name.as_str()).collect();
+        let guess = did_you_mean(name, &known, "`charter-milter check` shows who does");
+        Problem(format!("no sender `{name}` stands on the register; {guess}"))
     }
 
     fn no_charter(&self, id: &str) -> Problem {
@@ -349,18 +353,6 @@ impl Desk {
         pseudonyms.pseudonym(&period, &mailbox.to_string()).map_err(Problem::new)
     }
 
-    /// Whether the configuration still has what a stop names.
-    fn names_something(&self, subject: &StopSubject) -> bool {
-        match subject {
-            StopSubject::Sender { charter, name } => {
-                self.config.charter(charter).is_some_and(|charter| charter.senders.iter().any(|s| s.name == *name))
-            }
-            StopSubject::List(address) => self.config.lists(address).next().is_some(),
-            StopSubject::Charter(id) => self.config.charter(id).is_some(),
-            StopSubject::Mailbox(_) | StopSubject::Everything => true,
-        }
-    }
-
     /// The stop in lines for people.
     fn describe(&self, stop: &Stop, now: Timestamp) -> String {
         let zone = self.zone(&stop.subject);
@@ -379,7 +371,7 @@ impl Desk {
             format!("   from {from} until {until}, by {}", stop.by),
             format!("   {} ({})", stop.reason, stop.reference),
         ];
-        if stop.is_in_force(now) && !self.names_something(&stop.subject) {
+        if stop.is_in_force(now) && !self.config.has(&stop.subject) {
             lines.push("   STOPS NOTHING: the configuration has nothing of this name any more".to_owned());
         }
         if let Some(lift) = &stop.lifted {

@@ -21,6 +21,9 @@ use raw::{
     Resolver, SHUTDOWN_DEADLINE,
 };
 
+/// Longer than any night with the day that it follows.
+const LEDGER_KEPT_MIN: Duration = Duration::from_hours(48);
+
 /// The main file without its charters.
 #[derive(Debug, Clone)]
 pub struct Daemon {
@@ -276,6 +279,7 @@ pub fn build(raw: &RawMain, reader: &mut Reader<'_>) -> Daemon {
         reader.problem(Code::NotLoopback, address.span(), message, "not a loopback address");
     }
     contradictions(raw, reader);
+    ledger_kept(raw, reader);
     let names = |raw: &[Spanned<Domain>]| raw.iter().map(|d| d.get_ref().0.clone()).collect::<Vec<_>>();
     let domains = names(&raw.domains);
     let log = raw.log.as_ref();
@@ -313,6 +317,19 @@ pub fn build(raw: &RawMain, reader: &mut Reader<'_>) -> Daemon {
             program: path_or(raw.submission.as_ref().map(|s| &s.program), "/usr/sbin/sendmail"),
             sender: raw.submission.as_ref().and_then(|s| s.sender.as_ref()).map(|a| a.get_ref().clone()),
         },
+    }
+}
+
+/// Turns and pace of a night are read from the ledger's rows of mail that has left in it.
+fn ledger_kept(raw: &RawMain, reader: &mut Reader<'_>) {
+    let kept = raw.retention.as_ref().map(|retention| &retention.ledger);
+    if let Some(kept) = kept.filter(|kept| kept.get_ref().0 < LEDGER_KEPT_MIN) {
+        reader.problem(
+            Code::OutOfRange,
+            kept.span(),
+            "the ledger would forget a night while it lasts",
+            "less than two days; whose turn it is, and the pace, are known from it",
+        );
     }
 }
 

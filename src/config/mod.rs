@@ -25,6 +25,7 @@ use toml::Spanned;
 
 use crate::charter::calendar::{self, Position};
 use crate::charter::petition::{Pack, PackError};
+use crate::charter::stop::StopSubject;
 use crate::charter::{Charter, List, Period};
 use crate::message::address::{Address, TooManyRoutes, candidates};
 use charter::{Defaults, Placed};
@@ -32,6 +33,7 @@ use codes::Code;
 use daemon::{Daemon, RawMain};
 use files::Content;
 use reader::Reader;
+pub use reader::did_you_mean;
 use report::{FileId, Place, Problem, Report};
 
 /// Where the main file is, unless a command is told otherwise.
@@ -163,6 +165,19 @@ impl Config {
         }
         report.sort();
         report
+    }
+
+    /// Whether there is anything of the name that a stop bears: one may outlive its sender, list or charter.
+    #[must_use]
+    pub fn has(&self, subject: &StopSubject) -> bool {
+        match subject {
+            StopSubject::Sender { charter, name } => {
+                self.charter(charter).is_some_and(|charter| charter.senders.iter().any(|sender| sender.name == *name))
+            }
+            StopSubject::List(address) => self.lists(address).next().is_some(),
+            StopSubject::Charter(id) => self.charter(id).is_some(),
+            StopSubject::Mailbox(_) | StopSubject::Everything => true,
+        }
     }
 
     /// The charter of this id.

@@ -28,6 +28,7 @@ pub use matter::Matter;
 pub use memory::{Memory, Trouble};
 
 use crate::charter::verdict::{Decision, Evidence, ReasonCode, Verdict};
+use crate::config::Config;
 use crate::config::daemon::Role;
 use crate::decision_log::notary::Published;
 use crate::decision_log::{Event, Journal, Record};
@@ -38,7 +39,7 @@ use crate::message::headers::HeaderEdit;
 use crate::message::mime::Skim;
 use crate::milter::meters;
 use crate::proof::dkim;
-use crate::store::ReservationId;
+use crate::store::{ReservationId, Stops as _};
 use crate::wording::replies::{self, Reply};
 use pending::{Decided, Pending};
 use record::{Stage, Writing};
@@ -453,6 +454,13 @@ impl Gateway {
     pub async fn note(&self, record: Record) -> Result<(), Trouble> {
         self.parts.journal.append(record).await?;
         Ok(())
+    }
+
+    /// The numbers of the stops in force that name nothing of this configuration: who was renamed has escaped one.
+    pub async fn stops_of_nothing(&self, config: &Config) -> Vec<i64> {
+        let stops = self.parts.memory.store.history().await.unwrap_or_default();
+        let idle = stops.into_iter().filter(|stop| stop.is_in_force(self.now()) && !config.has(&stop.subject));
+        idle.map(|stop| stop.number).collect()
     }
 
     /// Forgets counters whose span ended before this.

@@ -347,6 +347,8 @@ fn the_report_counts_senders_alike_and_keeps_silent_where_it_must() {
     assert_eq!(report["charters"][0]["verdicts"]["messages"], 2);
     let (_, err) = ran(&log(life.dir.path(), &["report", "--from", "2026-06-11", "--to", "2026-06-10"]), 2);
     assert!(err.contains("--from 2026-06-11 is later than --to 2026-06-10"), "{err}");
+    let (_, err) = ran(&log(life.dir.path(), &["report", "--charter", "cnrs-2062"]), 2);
+    assert!(err.contains("no record of these days names a charter `cnrs-2062`"), "{err}");
     let (out, _) = ran(&log(life.dir.path(), &["report", "--format", "csv"]), 0);
     assert_eq!(out.lines().count(), 1 + 2 + 1, "{out}");
     let (out, _) = ran(&log(life.dir.path(), &["report", "--language", "fr"]), 0);

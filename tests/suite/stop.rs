@@ -177,8 +177,9 @@ fn days_are_local_and_included_and_times_are_local() {
 #[test]
 fn what_would_stop_nothing_is_refused_with_the_reason() {
     let gateway = Gateway::started();
-    let cases: [(&[&str], &str); 10] = [
-        (&["--sender", "Union B"], "no sender `Union B`"),
+    let cases: [(&[&str], &str); 11] = [
+        (&["--sender", "Nobody"], "no sender `Nobody` stands on the register; `charter-milter check` shows who does"),
+        (&["--sender", "Unoin A"], "no sender `Unoin A` stands on the register; did you mean `Union A`?"),
         (&["--sender", "Union A"], "`Union A` of first or `Union A` of second"),
         (&["--sender", "Union A", "--charter", "third"], "no charter `third`; there is first, second"),
         (&["--list", "other@lists.example"], "other@lists.example is not a protected list"),
@@ -198,6 +199,7 @@ fn what_would_stop_nothing_is_refused_with_the_reason() {
         vec!["--all"],
         vec!["--all", "--reason", "x"],
         vec!["--all", "--reason", " ", "--reference", "x"],
+        vec!["--all", "--reason", "x", "--reference", "1\n250 accepted"],
         WHY.to_vec(),
     ] {
         let output = gateway.run(&[vec!["stop", "add"], missing.clone()].concat());

@@ -84,7 +84,7 @@ pub struct ExportArgs {
     #[arg(value_name = "TO")]
     to: PathBuf,
     /// Reference of the order, in your own numbering; recorded
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::one_line)]
     reference: Option<String>,
 }
 

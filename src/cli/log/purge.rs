@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Reference of the order, in your own numbering; recorded
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::one_line)]
     reference: Option<String>,
 }
 

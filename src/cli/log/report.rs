@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Reference of the order, in your own numbering; recorded
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::one_line)]
     reference: Option<String>,
 }
 
@@ -89,6 +89,15 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<Exit, Problem> {
     // What is counted is what the checkpoint signs that the report names; what came after it is for the next report.
     let signed = verified.last.as_ref().map_or(0, |head| head.size);
     let mut report = report(&dir, &question, signed).map_err(Problem::new)?;
+    let is_known = |id: &&String| {
+        report.charters.iter().any(|charter| charter.charter == **id)
+            || config.as_ref().is_some_and(|config| config.charter(id).is_some())
+    };
+    if let Some(unknown) = args.charters.iter().find(|id| !is_known(id)) {
+        return Err(Problem::new(format!(
+            "no record of these days names a charter `{unknown}`, and the configuration has none of this id"
+        )));
+    }
     report.origin = verified.origin.unwrap_or_default();
     report.checkpoint = verified.last;
     report.key_confirmed = verified.first_key_confirmed;

@@ -165,7 +165,7 @@ pub struct PersonArgs {
     #[arg(value_name = "ADDRESS")]
     address: String,
     /// Reference of the request, in your own numbering; recorded
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::one_line)]
     reference: Option<String>,
 }
 

@@ -285,6 +285,21 @@ fn another_state_directory_at_reload_keeps_the_configuration_in_force() {
 }
 
 #[test]
+fn a_sender_that_a_reload_renames_does_not_escape_a_stop_unnoticed() {
+    let world = world();
+    let stop = ["stop", "add", "--sender", "Liste B", "--reason", "Essai", "--reference", "1"];
+    assert!(world.gateway.run(&stop).status.success());
+    let file = world.gateway.directory().join("etc/charters/charter.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, good.replace("\"Liste B\"", "\"Union B\"")).unwrap();
+    assert!(!world.gateway.daemon_log().contains("stop list"));
+    world.gateway.signal(rustix::process::Signal::HUP);
+    wait_for("the warning", || {
+        world.gateway.daemon_log().contains("nothing of the name that this stop bears").then_some(())
+    });
+}
+
+#[test]
 fn a_bad_configuration_does_not_start() {
     let mut gateway = Gateway::prepare(&Setup::new("[charter]\nid = 42\n").clock(NOON));
     gateway.launch_without_waiting();
