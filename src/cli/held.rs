@@ -131,14 +131,16 @@ fn work(args: &Args, config: Config) -> Result<(), HeldError> {
         }
         HeldCommand::Release(release) => {
             let entry = waiting(&mut office, &release.queue_id)?;
-            office.with_release(&*clock::system(), |work| work.release_by_order(&entry))?;
+            let done = office.with_release(&*clock::system(), |work| work.release_by_order(&entry))?;
+            done.problems.iter().for_each(|problem| super::say(problem));
             report(&release.queue_id, "released", args.json);
         }
         HeldCommand::Cancel(cancel) => {
             let entry = waiting(&mut office, &cancel.queue_id)?;
-            office.with_release(&*clock::system(), |work| {
+            let done = office.with_release(&*clock::system(), |work| {
                 work.cancel(&entry, &cancel.reference, !cancel.without_notice)
             })?;
+            done.problems.iter().for_each(|problem| super::say(problem));
             report(&cancel.queue_id, "cancelled", args.json);
         }
     }

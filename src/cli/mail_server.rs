@@ -16,9 +16,9 @@ use crate::hold::mta::sendmail::Queue;
 use crate::hold::mta::{HelperClient, Mta, MtaError, Postfix, PostfixTools, QueueTools, Sendmail, SendmailTools};
 use crate::hold::notice::Submission;
 use crate::hold::regime::InForce;
-use crate::hold::release::{Release, ReleaseError};
+use crate::hold::release::{Places, Release, ReleaseError};
 use crate::store::sqlite::Sqlite;
-use crate::store::{Stops as _, StoreError};
+use crate::store::{Quotas as _, Stops as _, StoreError};
 
 /// Why a command on held mail cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +92,15 @@ impl Office {
         let same_clock = Self::same_clock();
         let (store, runtime) = (&self.store, &self.runtime);
         let stops = || runtime.block_on(store.history());
+        let settle = |id, places| {
+            runtime.block_on(async {
+                match places {
+                    Places::Kept => store.confirm(id).await,
+                    Places::GivenBack => store.cancel(id).await,
+                }
+            })?;
+            Ok(())
+        };
         let mut regime = InForce::new(&self.config, &stops);
         let mut release = Release {
             ledger: &mut self.ledger,
@@ -102,6 +111,7 @@ impl Office {
             clock,
             same_clock,
             wait: &|time: Duration| std::thread::sleep(time),
+            settle: &settle,
             host: &self.host,
             from: self.from.as_deref(),
         };

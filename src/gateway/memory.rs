@@ -5,7 +5,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
 
-use super::Matter;
+use super::{Matter, Settlement};
 use crate::charter::copies::Fingerprint;
 use crate::charter::decision::{Counted, QuotaState, Stop};
 use crate::charter::quota::Demand;
@@ -202,12 +202,13 @@ impl Memory {
         Ok(asked)
     }
 
-    /// Keeps or gives back reserved places.
-    pub(super) async fn settle(&self, id: ReservationId, keep: bool) -> Result<(), Trouble> {
-        if keep {
-            self.store.confirm(id).await?
-        } else {
-            self.store.cancel(id).await?
+    /// Keeps or gives back reserved places; those of a message that waits on hold stay taken until it leaves.
+    pub(super) async fn settle(&self, settlement: &Settlement, keep: bool) -> Result<(), Trouble> {
+        let id = settlement.reservation;
+        match (keep, settlement.held) {
+            (true, true) => self.store.prolong(id).await?,
+            (true, false) => self.store.confirm(id).await?,
+            (false, _) => self.store.cancel(id).await?,
         };
         Ok(())
     }

@@ -121,6 +121,8 @@ pub struct RecipientReplacement {
 #[derive(Debug)]
 pub struct Settlement {
     reservation: ReservationId,
+    /// The message waits on hold: it is settled for good by what becomes of it there.
+    held: bool,
 }
 
 impl Ruled {
@@ -358,7 +360,8 @@ impl Gateway {
         // What goes on needs the edited copy only; ten large messages at once must not be kept twice.
         let copy_bytes = deliberation.edited.as_ref().and_then(|edited| edited.body.as_ref()).map_or(0, Vec::capacity);
         let room = permit.map(|permit| self.budget.recycle(raw, permit, copy_bytes));
-        let settlement = deliberation.reservation.take().map(|reservation| Settlement { reservation });
+        let held = deliberation.decision.verdict() == Verdict::Hold;
+        let settlement = deliberation.reservation.map(|reservation| Settlement { reservation, held });
         let edits = deliberation.edited.as_ref().map(Edited::made).unwrap_or_default();
         let writing = Writing {
             matter,
@@ -441,7 +444,7 @@ impl Gateway {
 
     /// Keeps what was reserved when the message was let through, gives it back otherwise.
     pub async fn settle(&self, settlement: Settlement, delivered: bool) {
-        if let Err(trouble) = self.parts.memory.settle(settlement.reservation, delivered).await {
+        if let Err(trouble) = self.parts.memory.settle(&settlement, delivered).await {
             // The reservation expires by itself; a confirmed place that is not kept costs the charter, not the sender.
             tracing::error!(%trouble, delivered, "a quota could not be settled");
         }

@@ -106,6 +106,7 @@ impl Writing<'_> {
             release_not_before: from,
             window_ends: hours.map_or(Timestamp::MAX, |hours| hours.closes),
             period_ends: period_ends(charter, Some(list), sender),
+            reservation: self.deliberation.and_then(|deliberation| deliberation.reservation),
             beside: others.map(|(other, ruling)| beside(other, ruling)).collect(),
         })
     }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::closed_list::closed_list;
+use crate::store::ReservationId;
 
 /// Shortest queue id any supported mail server makes: Postfix short ids are five hexadecimal digits of microseconds and an inode.
 const QUEUE_ID_CHARS_MIN: usize = 6;
@@ -130,6 +131,8 @@ pub struct Held {
     pub window_ends: Timestamp,
     /// From this instant on it may not be delivered any more; `None` when the list is always open.
     pub period_ends: Option<Timestamp>,
+    /// What its places in quotas are settled by, once it leaves or is taken out of the queue; `None` when it takes none.
+    pub reservation: Option<ReservationId>,
     /// The other charters that judged it, and bind its delivery too (am:4.1). Erased when the message is concluded.
     pub beside: Vec<Beside>,
 }

@@ -151,6 +151,7 @@ mod tests {
             release_not_before: now,
             window_ends: now,
             period_ends: None,
+            reservation: None,
             beside: Vec::new(),
         };
         let (number, since) = (EntryNumber(7), now);

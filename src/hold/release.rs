@@ -25,7 +25,7 @@ use super::notice::{self, Notice, Post};
 use super::plan::{self, Action, Case, Missing, Overdue, Plan, Queued, Situation, Step, Terms, Window};
 use super::regime::Regime;
 use crate::charter::ReleaseOrder;
-use crate::store::StoreError;
+use crate::store::{ReservationId, StoreError};
 use crate::wording::returned::Returned;
 
 /// A vanished message is looked for so long: longer than any maintenance of a queue takes.
@@ -107,10 +107,21 @@ pub struct Release<'a, M, C, R, P> {
     pub same_clock: bool,
     /// Waits.
     pub wait: &'a dyn Fn(Duration),
+    /// Keeps the places that a message takes in quotas, or gives them back. Both may be asked again.
+    pub settle: &'a dyn Fn(ReservationId, Places) -> Result<(), StoreError>,
     /// The name of this host, in notices.
     pub host: &'a str,
     /// From whom notices are; `MAILER-DAEMON` when `None`.
     pub from: Option<&'a str>,
+}
+
+/// What becomes of the places that a held message takes in quotas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Places {
+    /// The message left: they are its own.
+    Kept,
+    /// It never will: the sender has them back.
+    GivenBack,
 }
 
 /// One look at everything.
@@ -163,7 +174,7 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
     ///
     /// # Errors
     /// [`ReleaseError`]; the next run finishes what was begun.
-    pub fn cancel(&mut self, entry: &Entry, reference: &str, tell: bool) -> Result<(), ReleaseError> {
+    pub fn cancel(&mut self, entry: &Entry, reference: &str, tell: bool) -> Result<Summary, ReleaseError> {
         let now = (self.clock)();
         let notice = if tell { Some(self.notice(entry, Overdue::Order, Some(reference), now)?) } else { None };
         self.chronicle.record(now, chronicle::cancel(entry, Overdue::Order, Some(reference)))?;
@@ -171,24 +182,27 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
             self.send(entry, &notice)?;
         }
         self.ledger.begin_removal(entry.number, entry.state, State::Cancelled)?;
-        self.remove(entry, State::Cancelled)?;
-        Ok(())
+        let mut summary = Summary::default();
+        self.remove(entry, State::Cancelled, &mut summary)?;
+        Ok(summary)
     }
 
     /// Lets a message go by order of the postmaster, whatever the hour.
     ///
     /// # Errors
     /// [`ReleaseError`]; the next run finishes what was begun.
-    pub fn release_by_order(&mut self, entry: &Entry) -> Result<(), ReleaseError> {
+    pub fn release_by_order(&mut self, entry: &Entry) -> Result<Summary, ReleaseError> {
         let now = (self.clock)();
         let statistics = self.regime.ruling(entry, now).statistics;
         self.chronicle.record(now, chronicle::release(entry, Cause::Order, statistics, None))?;
         self.ledger.release_by_order(entry.number, entry.state, now)?;
+        let mut summary = Summary::default();
+        self.settle(entry, Places::Kept, &mut summary);
         let ids = [entry.held.queue_id.clone()];
         self.mta.perform(Verb::Release, &ids)?;
         // Without it the message leaves with the next queue run.
         let _ = self.mta.deliver(&ids);
-        Ok(())
+        Ok(summary)
     }
 
     /// Reads the ledger first and the queue second: what is entered in between is not in the ledger's list, and is not missed.
@@ -310,6 +324,7 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
                     // A message seen for the first time was moved by the step before this one.
                     self.ledger.advance(entry.number, State::SeenInQueue, State::Released, now)?;
                     letting_go.push(entry.held.queue_id.clone());
+                    self.settle(entry, Places::Kept, summary);
                     summary.released += 1;
                 }
                 Action::ReleaseAgain => letting_go.push(entry.held.queue_id.clone()),
@@ -318,20 +333,25 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
                 Action::Conclude => {
                     self.chronicle.record(now, chronicle::gone(entry, None))?;
                     self.ledger.advance(entry.number, State::Released, State::Gone, now)?;
+                    self.settle(entry, Places::Kept, summary);
                     summary.gone += 1;
                 }
                 Action::Miss(missing) => {
                     self.chronicle.record(now, chronicle::gone(entry, Some(missing)))?;
                     self.ledger.advance(entry.number, entry.state, State::Vanished, now)?;
+                    // What else is missing may have been delivered.
+                    let never = missing == Missing::NeverQueued;
+                    self.settle(entry, if never { Places::GivenBack } else { Places::Kept }, summary);
                     *summary.missing.entry(missing.as_str()).or_default() += 1;
                 }
                 Action::Return(why) => self.give_back(entry, why, now, summary)?,
                 Action::Remove(to) => {
-                    self.remove(entry, to)?;
+                    self.remove(entry, to, summary)?;
                     summary.returned += 1;
                 }
                 Action::Removed(to) => {
                     self.ledger.advance(entry.number, entry.state, to, now)?;
+                    self.settle(entry, Places::GivenBack, summary);
                     summary.returned += 1;
                 }
             }
@@ -405,7 +425,7 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
             return Ok(());
         }
         self.ledger.begin_removal(entry.number, entry.state, State::Returned)?;
-        self.remove(entry, State::Returned)?;
+        self.remove(entry, State::Returned, summary)?;
         summary.returned += 1;
         Ok(())
     }
@@ -437,12 +457,22 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
         entry.held.return_to.as_deref().map_or(Ok(()), |recipient| self.post.send(recipient, notice))
     }
 
-    fn remove(&mut self, entry: &Entry, to: State) -> Result<(), ReleaseError> {
+    fn remove(&mut self, entry: &Entry, to: State, summary: &mut Summary) -> Result<(), ReleaseError> {
         let outcomes = self.mta.perform(Verb::Discard, std::slice::from_ref(&entry.held.queue_id))?;
         if outcomes.first() == Some(&Outcome::Done) {
             self.ledger.advance(entry.number, entry.state, to, (self.clock)())?;
+            self.settle(entry, Places::GivenBack, summary);
         }
         Ok(())
+    }
+
+    /// Settles the places that a message takes in quotas. What fails is said and holds nothing up: the places stay taken then.
+    fn settle(&self, entry: &Entry, places: Places, summary: &mut Summary) {
+        let settled = entry.held.reservation.map_or(Ok(()), |reservation| (self.settle)(reservation, places));
+        if let Err(error) = settled {
+            let id = &entry.held.queue_id;
+            summary.problems.push(format!("the places of {id} in quotas could not be settled: {error}"));
+        }
     }
 }
 

@@ -18,6 +18,7 @@ macro_rules! conformance {
             a_quota_is_used_up_and_not_passed,
             all_or_nothing,
             a_cancelled_place_is_free_again,
+            a_prolonged_place_is_taken_until_its_span_ends_or_it_is_given_back,
             a_confirmed_place_stays_taken,
             an_expired_place_is_free_and_counts_all_the_same_when_it_is_confirmed_late,
             a_clock_set_back_frees_nothing,
@@ -112,6 +113,19 @@ pub(crate) async fn a_cancelled_place_is_free_again(store: &impl Quotas) {
     assert!(!store.cancel(id(1)).await.unwrap());
     assert!(!store.confirm(id(1)).await.unwrap());
     assert_eq!(take(store, 2, &one, 0).await, granted(&[1]));
+}
+
+pub(crate) async fn a_prolonged_place_is_taken_until_its_span_ends_or_it_is_given_back(store: &impl Quotas) {
+    let one = [demand("s", 0, 1)];
+    take(store, 1, &one, 0).await;
+    assert!(store.prolong(id(1)).await.unwrap());
+    assert_eq!(take(store, 2, &one, 80_000).await, exhausted(0, &[1], 1), "long after it would have expired");
+    assert!(store.cancel(id(1)).await.unwrap());
+    assert!(!store.prolong(id(1)).await.unwrap());
+    assert_eq!(take(store, 3, &one, 80_001).await, granted(&[1]));
+    assert!(store.prolong(id(3)).await.unwrap() && store.confirm(id(3)).await.unwrap());
+    assert!(!store.cancel(id(3)).await.unwrap());
+    assert_eq!(take(store, 4, &one, 80_002).await, exhausted(0, &[1], 1));
 }
 
 pub(crate) async fn a_confirmed_place_stays_taken(store: &impl Quotas) {
@@ -274,6 +288,13 @@ pub(crate) async fn copies_of_refused_mail_do_not_count(store: &(impl Copies + Q
     assert_eq!(count(store, copy(6, fingerprint(1, 100)), 599).await, 3);
     // The fourth was never settled; its place has expired with its session.
     assert_eq!(count(store, copy(6, fingerprint(1, 100)), 601).await, 2);
+    // What waits on hold is remembered for as long as the window, unless it is taken back.
+    let held = |n| NewCopy { scope: "c held".into(), ..copy(n, fingerprint(1, 100)) };
+    count(store, held(9), 0).await;
+    assert!(store.prolong(id(9)).await.unwrap());
+    assert_eq!(count(store, held(10), 3_000).await, 2);
+    assert!(store.cancel(id(9)).await.unwrap());
+    assert_eq!(count(store, held(10), 3_000).await, 1);
     // One id settles a message's places and its copy together.
     take(store, 7, &[demand("s", 0, 1)], 0).await;
     count(store, copy(7, fingerprint(9, 100)), 0).await;

@@ -129,6 +129,14 @@ pub trait Quotas: Send + Sync {
         expires: Timestamp,
     ) -> impl Future<Output = Result<Reserved, StoreError>> + Send;
 
+    /// Lets the places count for as long as their spans last, and what [`Copies`] remembers under this id for as long as its
+    /// window: the message waits on hold. They are still to be confirmed or cancelled. Answers whether there was something
+    /// to prolong.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; the reservation is still there, and expires.
+    fn prolong(&self, id: ReservationId) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
     /// Keeps the places for good: the message was let through. What [`Copies`] remembers of it under this id is kept with
     /// them. This works after the reservation has expired, too: what was let through is counted. Answers whether there
     /// was something to confirm.

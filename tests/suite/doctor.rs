@@ -106,6 +106,7 @@ fn a_postfix_as_it_comes_is_found_wanting_and_a_mended_one_is_not() {
         release_not_before: entered,
         window_ends: now() + SignedDuration::from_hours(1),
         period_ends: None,
+        reservation: None,
         beside: Vec::new(),
     };
     Ledger::open(&home.state().join("ledger.sqlite")).unwrap().enter(&[&held]).unwrap();

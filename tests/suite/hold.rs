@@ -128,6 +128,7 @@ impl Gateway {
             release_not_before: entered,
             window_ends: entered,
             period_ends: None,
+            reservation: None,
             beside: Vec::new(),
         }
     }

@@ -5,6 +5,7 @@ use rusqlite::{Row, Transaction, named_params};
 
 use super::PastRelease;
 use crate::hold::entry::{Entry, EntryNumber, Held, NotAQueueId, Sighting};
+use crate::store::ReservationId;
 
 /// Why a line could not be read.
 pub(super) enum Unreadable {
@@ -24,9 +25,9 @@ impl From<rusqlite::Error> for Unreadable {
 pub(super) fn insert(transaction: &Transaction<'_>, held: &Held) -> rusqlite::Result<()> {
     let sql =
         "INSERT INTO held (route, queue_id, arrival, entered, size_bytes, charter, list, sender, reference, registered_as, return_to,
-            release_not_before, window_ends, period_ends, beside, state, since)
+            release_not_before, window_ends, period_ends, beside, reservation, state, since)
         VALUES (:route, :queue_id, :arrival, :entered, :size_bytes, :charter, :list, :sender, :reference, :registered_as, :return_to,
-            :release_not_before, :window_ends, :period_ends, :beside, 'entered', :entered)";
+            :release_not_before, :window_ends, :period_ends, :beside, :reservation, 'entered', :entered)";
     let beside = (!held.beside.is_empty()).then(|| serde_json::to_string(&held.beside)).transpose();
     let beside = beside.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     transaction.prepare_cached(sql)?.execute(named_params! {
@@ -45,6 +46,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, held: &Held) -> rusqlite::Re
         ":window_ends": held.window_ends.as_millisecond(),
         ":period_ends": held.period_ends.map(Timestamp::as_millisecond),
         ":beside": beside,
+        ":reservation": held.reservation.as_ref().map(ReservationId::octets),
     })?;
     Ok(())
 }
@@ -78,6 +80,7 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry, Unreadable> {
             release_not_before: time(row.get("release_not_before")?)?,
             window_ends: time(row.get("window_ends")?)?,
             period_ends: row.get::<_, Option<i64>>("period_ends")?.map(time).transpose()?,
+            reservation: row.get::<_, Option<[u8; 16]>>("reservation")?.map(ReservationId::new),
             beside: row
                 .get::<_, Option<String>>("beside")?
                 .map_or(Ok(Vec::new()), |json| serde_json::from_str(&json))

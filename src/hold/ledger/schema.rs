@@ -17,7 +17,7 @@ const APPLICATION_ID: i32 = 0x4368_4D6C;
 /// The version of the tables below (SQLite's `user_version`).
 const SCHEMA_VERSION: i32 = 2;
 /// What makes tables of version 1 tables of version 2.
-const TO_VERSION_2: &str = "ALTER TABLE held ADD COLUMN beside TEXT";
+const TO_VERSION_2: &str = "ALTER TABLE held ADD COLUMN beside TEXT; ALTER TABLE held ADD COLUMN reservation BLOB";
 
 /// [`State::is_waiting`](crate::hold::State::is_waiting), as a condition on `held`.
 pub(super) const WAITING: &str = "state IN ('entered', 'seen-in-queue')";
@@ -52,7 +52,8 @@ CREATE TABLE held (
     released           INTEGER,
     by_order           INTEGER NOT NULL DEFAULT 0,
     removal            TEXT,
-    beside             TEXT
+    beside             TEXT,
+    reservation        BLOB
 ) STRICT;
 CREATE INDEX held_waiting ON held (list) WHERE {WAITING};
 CREATE INDEX held_open ON held (number) WHERE {OPEN};

@@ -2,6 +2,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::hold::entry::{Beside, Held, Route, Sighting};
+use crate::store::ReservationId;
 
 const NOON: Timestamp = Timestamp::constant(1_529_917_200, 0);
 
@@ -25,6 +26,7 @@ pub(crate) fn held(queue_id: &str, sender: &str) -> Held {
         release_not_before: after(3_600),
         window_ends: after(7_200),
         period_ends: Some(after(86_400)),
+        reservation: None,
         beside: Vec::new(),
     }
 }
@@ -57,6 +59,7 @@ fn an_entry_is_read_back_by_another_connection_as_it_was_written() {
     let mut without_period = held("4XVK2N1ZQKZ9SQ", "p2");
     (without_period.period_ends, without_period.return_to, without_period.route) = (None, None, Route::Sendmail);
     without_period.beside = vec![beside()];
+    without_period.reservation = Some(ReservationId::new([7; 16]));
     daemon.enter(&[&held("3F2A41C2B", "p1"), &without_period]).unwrap();
     let entries = release.open_entries(NOON).unwrap();
     assert_eq!(entries.iter().map(|e| &e.held).collect::<Vec<_>>(), [&held("3F2A41C2B", "p1"), &without_period]);
@@ -183,7 +186,10 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date_with_what_waits_in_it() {
     let place = place();
     let mut ledger = Ledger::open(&place.file).unwrap();
     ledger.enter(&[&held("3F2A41C2B", "p1")]).unwrap();
-    ledger.connection.execute_batch("ALTER TABLE held DROP COLUMN beside").unwrap();
+    ledger
+        .connection
+        .execute_batch("ALTER TABLE held DROP COLUMN beside; ALTER TABLE held DROP COLUMN reservation")
+        .unwrap();
     ledger.connection.pragma_update(None, "user_version", 1).unwrap();
     drop(ledger);
     for _ in 0..2 {

@@ -25,6 +25,7 @@ fn case(number: i64, sender: &str, state: State) -> Case {
         release_not_before: at(OPENING),
         window_ends: at(CLOSING),
         period_ends: None,
+        reservation: None,
         beside: Vec::new(),
     };
     let seen = state != State::Entered;

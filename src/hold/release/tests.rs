@@ -35,6 +35,8 @@ struct World {
     fuse: Cell<i64>,
     unreachable_next_hop: Cell<bool>,
     post_is_down: Cell<bool>,
+    /// What became of the places of each message, by queue id. As in the store, what was settled once stays so.
+    settled: RefCell<BTreeMap<String, Places>>,
 }
 
 impl World {
@@ -52,6 +54,16 @@ impl World {
         }
         self.fuse.set(fuse - 1);
         Ok(())
+    }
+
+    fn settle(&self, reservation: ReservationId, places: Places) {
+        let id = String::from_utf8_lossy(reservation.octets()).trim_end_matches('.').to_owned();
+        self.settled.borrow_mut().entry(id).or_insert(places);
+    }
+
+    /// What became of the places, in the order of the queue ids.
+    fn places(&self) -> Vec<Places> {
+        self.settled.borrow().values().copied().collect()
     }
 
     fn kinds(&self) -> Vec<String> {
@@ -241,6 +253,10 @@ impl Bench {
             clock: &clock,
             same_clock: true,
             wait: &wait,
+            settle: &|id, places| {
+                world.settle(id, places);
+                Ok(())
+            },
             host: "gw.example",
             from: None,
         })
@@ -272,6 +288,7 @@ fn held(id: &str, sender: &str) -> Held {
         release_not_before: at(OPENING),
         window_ends: at(CLOSING),
         period_ends: None,
+        reservation: Some(ReservationId::new(std::array::from_fn(|n| *id.as_bytes().get(n).unwrap_or(&b'.')))),
         beside: Vec::new(),
     }
 }
@@ -343,6 +360,7 @@ fn whatever_the_step_at_which_it_is_killed_everything_ends_well() {
         delivered.sort();
         assert_eq!(delivered, ["3F2A41C01", "3F2A41C02", "3F2A41C03"], "killed before effect {fuse}");
         assert_eq!(bench.states(), [State::Gone; 3], "killed before effect {fuse}");
+        assert_eq!(bench.world.places(), [Places::Kept; 3], "killed before effect {fuse}");
         assert!(bench.world.kinds().iter().filter(|k| *k == "release:window").count() <= 4);
         ends += 1;
     }
@@ -394,6 +412,7 @@ fn an_overdue_message_goes_back_to_its_sender_once_whatever_the_step_at_which_it
         bench.run_at(180).unwrap();
         bench.run_at(240).unwrap();
         assert_eq!(bench.states(), [State::Returned], "killed before effect {fuse}");
+        assert_eq!(bench.world.places(), [Places::GivenBack], "killed before effect {fuse}");
         assert!(bench.world.queue.borrow().is_empty() && bench.world.delivered.borrow().is_empty());
         let notices = bench.world.notices.borrow();
         assert_eq!(notices.len(), 1, "killed before effect {fuse}: {killed}");
@@ -438,6 +457,7 @@ fn a_vanished_message_is_an_alarm_and_one_that_never_came_is_not() {
     let summary = bench.run_at(700).unwrap();
     assert_eq!(summary.missing, BTreeMap::from([("never-queued", 1)]));
     assert!(!summary.is_alarming());
+    assert_eq!(*bench.world.settled.borrow(), BTreeMap::from([("3F2A41C02".to_owned(), Places::GivenBack)]));
     let gone = bench.world.queue.borrow_mut().remove(0);
     let summary = bench.run_at(760).unwrap();
     assert_eq!(summary.missing, BTreeMap::from([("vanished", 1)]));
@@ -479,6 +499,10 @@ fn a_message_that_hides_from_one_listing_has_not_vanished() {
         clock: &|| at(120),
         same_clock: true,
         wait: &|_| (),
+        settle: &|id, places| {
+            world.settle(id, places);
+            Ok(())
+        },
         host: "gw.example",
         from: None,
     }
@@ -499,6 +523,7 @@ fn the_postmaster_may_let_go_and_cancel_at_any_hour() {
     });
     bench.run_at(120).unwrap();
     assert_eq!(bench.states(), [State::Gone, State::Cancelled, State::Cancelled]);
+    assert_eq!(bench.world.places(), [Places::Kept, Places::GivenBack, Places::GivenBack]);
     assert_eq!(bench.world.delivered.borrow().len(), 1);
     let notices = bench.world.notices.borrow();
     assert_eq!(notices.len(), 1, "the second sender asked for it, and knows");

@@ -77,6 +77,12 @@ fn remember(connection: &Connection, copy: &NewCopy, now: Timestamp, expires: Ti
 }
 
 /// Keeps what is remembered under `id`; answers whether there was anything.
+/// Remembers what the message says for as long as the window, unless it is taken back.
+pub(super) fn prolong(connection: &Connection, id: ReservationId) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached("UPDATE copy SET pending = forget WHERE reservation = ?1")?;
+    Ok(statement.execute([id.octets()])? > 0)
+}
+
 pub(super) fn confirm(connection: &Connection, id: ReservationId) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached("UPDATE copy SET pending = NULL WHERE reservation = ?1")?;
     Ok(statement.execute([id.octets()])? > 0)

@@ -25,6 +25,11 @@ impl Quotas for Sqlite {
         self.call(Access::Write, move |connection| reserve(connection, id, &demands, now, expires)).await
     }
 
+    async fn prolong(&self, id: ReservationId) -> Result<bool, StoreError> {
+        self.call(Access::Write, move |connection| Ok(prolong(connection, id)? | copies::prolong(connection, id)?))
+            .await
+    }
+
     async fn confirm(&self, id: ReservationId) -> Result<bool, StoreError> {
         self.call(Access::Write, move |connection| Ok(confirm(connection, id)? | copies::confirm(connection, id)?))
             .await
@@ -93,6 +98,11 @@ fn reserve(
     let long_gone = now.as_millisecond().saturating_sub(EXPIRED_KEPT_MS);
     connection.prepare_cached("DELETE FROM reservation WHERE expires < ?1")?.execute([long_gone])?;
     Ok(Reserved::Granted { used })
+}
+
+fn prolong(connection: &Connection, id: ReservationId) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached("UPDATE reservation SET expires = closes WHERE id = ?1")?;
+    Ok(statement.execute([id.octets()])? > 0)
 }
 
 fn confirm(connection: &Connection, id: ReservationId) -> Result<bool, StoreError> {

@@ -192,6 +192,25 @@ fn each_sender_has_its_turn() {
 }
 
 #[test]
+fn what_waits_takes_its_place_and_gives_it_back_when_it_is_cancelled() {
+    let quota = "[rules]\nquota = [{ messages = 1, per = \"week\", clause = \"t:sender\" }]";
+    let mut world = World::start(&Setup::new(&charter().replace("[rules]", quota)).clock(NOON));
+    world.gateway.know_postfix(&world.postfix);
+    assert!(world.postfix.send(&from_a(LIST)).is_accepted());
+    // Long after a reservation that nobody settles has expired.
+    world.gateway.set_clock("2018-06-20T15:00:00+02:00");
+    world.refused(&from_a(LIST), 550, "quota-exhausted", "t:sender");
+    let id = world.postfix.held()[0].queue_id.clone();
+    assert!(world.gateway.run(&["held", "cancel", &id, "--reference", "1", "--without-notice"]).status.success());
+    let second = from_a(LIST);
+    assert!(world.postfix.send(&second).is_accepted());
+    world.gateway.set_clock("2018-06-20T22:00:30+02:00");
+    release(&world.gateway);
+    world.sink.wait_for_id(&second.id);
+    world.refused(&from_a(LIST), 550, "quota-exhausted", "t:sender");
+}
+
+#[test]
 fn the_clock_set_back_releases_nothing_early_or_twice() {
     let mut world = world(NOON);
     world.gateway.know_postfix(&world.postfix);
