@@ -51,9 +51,11 @@ fn work(args: &Args, config: Config) -> Result<Option<Summary>, Trouble> {
     let clock = super::clock::system();
     let Some(_lock) = lock(&config.daemon.state)? else { return Ok(None) };
     let kept = config.daemon.retention.ledger;
+    let losses = config.daemon.state.losses();
     let mut office = Office::open(config, clock())?;
     let patience = SignedDuration::from_secs(args.patience.into());
-    let summary = office.with_release(&*clock, |release| release.run(patience))?;
+    let mut summary = office.with_release(&*clock, |release| release.run(patience))?;
+    summary.problems.extend(losses.into_iter().map(str::to_owned));
     office.ledger.forget_before(clock().saturating_sub(kept).unwrap_or(Timestamp::MIN))?;
     Ok(Some(summary))
 }

@@ -155,11 +155,15 @@ async fn serve(args: &Args, config: Config) -> Result<(), Failure> {
 fn open(daemon: &Daemon, in_force: watch::Receiver<Arc<InForce>>, clock: &Clock) -> Result<Gateway, Failure> {
     let state = &daemon.state;
     make_private_directory(&state.0)?;
+    let losses = state.losses();
     // The log first: it is what keeps a second daemon out of this directory.
     let log = state.log();
     let checkpoint_interval = daemon.checkpoint_interval;
     let options = Options { checkpoint_interval, ..Options::new(log.clone(), "", Role::Keeper, clock()) };
     let journal = Journal::open(&options).map_err(|source| Failure::Log { path: log.clone(), source })?;
+    for loss in losses {
+        tracing::error!("{loss}");
+    }
     let store = Sqlite::open(&state.store()).map_err(|source| Failure::Store { path: state.0.clone(), source })?;
     let memory = Memory {
         store: Arc::new(store),

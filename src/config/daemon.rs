@@ -125,6 +125,21 @@ impl StateDirectory {
         self.0.join("ledger.sqlite")
     }
 
+    /// What has gone missing from a directory in which a daemon has worked: the log is there, and a file beside it is not. It
+    /// is made anew, and what it knew is forgotten; somebody must be told.
+    #[must_use]
+    pub fn losses(&self) -> Vec<&'static str> {
+        let kept = [
+            (
+                self.ledger(),
+                "the ledger is gone: mail that was on hold stays there until somebody lets it go (held-mail.md)",
+            ),
+            (self.store(), "the store is gone: no stop is in force any more, and quotas begin anew"),
+        ];
+        let is_gone = |path: &PathBuf| self.log().exists() && !path.exists();
+        kept.into_iter().filter(|(path, _)| is_gone(path)).map(|(_, what)| what).collect()
+    }
+
     /// The store of quotas, copies and stops, an SQLite file.
     #[must_use]
     pub fn store(&self) -> PathBuf {

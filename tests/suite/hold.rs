@@ -9,6 +9,7 @@ use charter_milter::hold::ledger::Ledger;
 use charter_milter::hold::mta::{HelperClient, Mta as _, Outcome, Postfix as PostfixQueue, QueueTools as _, Verb};
 use charter_milter::hold::plan::QueuePlace;
 use charter_milter::hold::{Entry, Held, Route, State};
+use charter_milter::store::sqlite::Sqlite;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::home::now;
@@ -54,6 +55,8 @@ impl Gateway {
         gateway.configure(Hours::Closed, "", 0);
         let log = LogOptions::new(gateway.state().join("log"), "gateway.example/charter-milter", Role::Keeper, now());
         Journal::open(&log).unwrap();
+        Sqlite::open(&gateway.state().join("store.sqlite")).unwrap();
+        gateway.ledger();
         gateway
     }
 
@@ -338,6 +341,21 @@ fn mail_deleted_behind_our_back_is_an_alarm() {
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["missing"]["vanished"], 1);
     assert_eq!(gateway.records(), ["seen-in-queue", "gone:vanished"]);
+}
+
+#[test]
+fn a_ledger_that_is_gone_is_an_alarm() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let gateway = Gateway::for_postfix(&postfix);
+    assert!(gateway.command(&["release", "--patience", "0"]).status.success());
+    for file in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = std::fs::remove_file(gateway.state().join(file));
+    }
+    let output = gateway.command(&["release", "--patience", "0"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("the ledger is gone"), "{said}");
+    assert!(gateway.command(&["release", "--patience", "0"]).status.success());
 }
 
 #[test]
