@@ -107,7 +107,7 @@ impl<'a> Content<'a> {
     #[must_use]
     pub fn answers(&self, list: &List, senders: &[Sender]) -> bool {
         let from_list = self.names.from.one().is_some_and(|from| list.is_called(from));
-        if from_list || self.header.is_auto_submitted() {
+        if from_list || self.header.is_automatic_answer() {
             return true;
         }
         let answered = self.header.answered_ids();

@@ -52,15 +52,23 @@ pub fn plain(body: &[u8], splices: &[Splice]) -> Vec<u8> {
     result
 }
 
-/// Makes changes in an encoded body. Line ends in `with` are CRLF or LF as in the decoded body; `line_end` is that of the
-/// message.
+/// What the octets of a decoded body are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Octets {
+    /// Text in lines: CR LF, or LF, ends one.
+    Lines,
+    /// Text in units of two octets and more (UTF-16), where the octets of a line end can stand for anything.
+    Wide,
+}
+
+/// Makes changes in an encoded body. Line ends in `with` are as in the decoded body; `line_end` is that of the message.
 #[must_use]
-pub fn encoded(body: &[u8], encoding: TransferEncoding, splices: &[Splice], line_end: &str) -> Vec<u8> {
+pub fn encoded(body: &[u8], encoding: TransferEncoding, splices: &[Splice], octets: Octets, line_end: &str) -> Vec<u8> {
     if splices.is_empty() {
         return body.to_vec();
     }
     match encoding {
-        TransferEncoding::QuotedPrintable => in_quoted_printable(body, splices, line_end),
+        TransferEncoding::QuotedPrintable => in_quoted_printable(body, splices, octets, line_end),
         TransferEncoding::Base64 => in_base64(body, splices, line_end),
         TransferEncoding::SevenBit
         | TransferEncoding::EightBit
@@ -69,7 +77,7 @@ pub fn encoded(body: &[u8], encoding: TransferEncoding, splices: &[Splice], line
     }
 }
 
-fn in_quoted_printable(body: &[u8], splices: &[Splice], line_end: &str) -> Vec<u8> {
+fn in_quoted_printable(body: &[u8], splices: &[Splice], kind: Octets, line_end: &str) -> Vec<u8> {
     let mut octets = decode::quoted_printable(body).map(|octet| octet.at).enumerate();
     let mut next = octets.next();
     let mut place = |decoded: usize| {
@@ -91,10 +99,11 @@ fn in_quoted_printable(body: &[u8], splices: &[Splice], line_end: &str) -> Vec<u
         result.extend_from_slice(body.get(at..start).unwrap_or_default());
         let rest = body.get(end..).unwrap_or_default();
         let next = if splice.with.is_empty() { rest } else { &splice.with };
-        if next.starts_with(b"\r\n") || next.starts_with(b"\n") {
+        let ends_line = next.starts_with(b"\r\n") || next.starts_with(b"\n");
+        if ends_line && (kind == Octets::Lines || splice.with.is_empty()) {
             protect_last_space(&mut result);
         }
-        put_quoted(&mut result, &splice.with, rest, line_end);
+        put_quoted(&mut result, &splice.with, rest, kind, line_end);
         let broke_line = body.get(start..end).is_some_and(|removed| removed.contains(&b'\n'));
         if splice.with.is_empty() && broke_line && parts_lines(&result, rest) {
             // The soft line break that went is still needed.
@@ -136,7 +145,7 @@ fn quoted_length(body: &[u8], at: usize) -> usize {
 }
 
 /// Writes octets into quoted-printable, parted by soft line breaks from what is on their line before and after.
-fn put_quoted(out: &mut Vec<u8>, octets: &[u8], rest: &[u8], line_end: &str) {
+fn put_quoted(out: &mut Vec<u8>, octets: &[u8], rest: &[u8], kind: Octets, line_end: &str) {
     if octets.is_empty() {
         return;
     }
@@ -144,14 +153,22 @@ fn put_quoted(out: &mut Vec<u8>, octets: &[u8], rest: &[u8], line_end: &str) {
     if out.ends_with(b"=") {
         out.extend_from_slice(line_end.as_bytes());
     }
+    let is_lines = kind == Octets::Lines;
     let begins_line = out.is_empty() || out.ends_with(b"\n");
-    if !begins_line && !octets.starts_with(b"\r\n") && !octets.starts_with(b"\n") {
+    if !begins_line && !(is_lines && (octets.starts_with(b"\r\n") || octets.starts_with(b"\n"))) {
         out.push(b'=');
         out.extend_from_slice(line_end.as_bytes());
     }
-    out.extend(quoted_printable(octets, line_end));
+    out.extend(match kind {
+        Octets::Lines => quoted_printable(octets, line_end),
+        Octets::Wide => {
+            let mut text = String::with_capacity(octets.len() * 3);
+            put_quoted_line(&mut text, octets, line_end);
+            text.into_bytes()
+        }
+    });
     let rest_begins_line = rest.is_empty() || rest.starts_with(b"\r\n") || rest.starts_with(b"\n");
-    if !octets.ends_with(b"\n") && !rest_begins_line {
+    if !(is_lines && octets.ends_with(b"\n")) && !rest_begins_line {
         out.push(b'=');
         out.extend_from_slice(line_end.as_bytes());
     }
@@ -246,7 +263,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn quoted(body: &str, splices: &[Splice]) -> String {
-        String::from_utf8(encoded(body.as_bytes(), TransferEncoding::QuotedPrintable, splices, "\r\n")).unwrap()
+        let encoding = TransferEncoding::QuotedPrintable;
+        String::from_utf8(encoded(body.as_bytes(), encoding, splices, Octets::Lines, "\r\n")).unwrap()
     }
 
     #[test]
@@ -266,7 +284,8 @@ mod tests {
     #[test]
     fn base64_lines_before_a_change_stay() {
         let body = "QUJD\r\nREVG\r\nRw==\r\n";
-        let spliced = encoded(body.as_bytes(), TransferEncoding::Base64, &[Splice::insert(7, "xyz")], "\r\n");
+        let spliced =
+            encoded(body.as_bytes(), TransferEncoding::Base64, &[Splice::insert(7, "xyz")], Octets::Lines, "\r\n");
         assert_eq!(spliced, b"QUJD\r\nREVG\r\nR3h5eg==\r\n");
     }
 
@@ -292,15 +311,31 @@ mod tests {
             let octets = text.as_bytes();
             let splices = splices(octets.len(), &cuts);
             let expected = plain(octets, &splices);
-            let base = encoded(&base64(octets, "\r\n"), TransferEncoding::Base64, &splices, "\r\n");
+            let base = encoded(&base64(octets, "\r\n"), TransferEncoding::Base64, &splices, Octets::Lines, "\r\n");
             prop_assert_eq!(decode::base64(&base), expected.clone());
             let body = quoted_printable(octets, "\r\n");
             for line in body.split(|&b| b == b'\n') {
                 prop_assert!(line.len() <= LINE_BYTES_MAX + 1);
             }
-            let spliced = encoded(&body, TransferEncoding::QuotedPrintable, &splices, "\r\n");
+            let spliced = encoded(&body, TransferEncoding::QuotedPrintable, &splices, Octets::Lines, "\r\n");
             let decoded: Vec<u8> = decode::quoted_printable(&spliced).map(|o| o.byte).collect();
             prop_assert_eq!(String::from_utf8_lossy(&decoded), String::from_utf8_lossy(&expected));
+        }
+
+        #[test]
+        fn changes_in_wide_text_mean_the_same_too(
+            octets in prop::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(0), Just(b' '), any::<u8>()], 0..200),
+            cuts in prop::collection::vec((0_usize..250, 0_usize..5, prop::collection::vec(
+                prop_oneof![Just(b'\r'), Just(b'\n'), Just(0), any::<u8>()], 0..90)), 0..4),
+        ) {
+            let splices = splices(octets.len(), &cuts);
+            let expected = plain(&octets, &splices);
+            let mut body = String::new();
+            put_quoted_line(&mut body, &octets, "\r\n");
+            let encoding = TransferEncoding::QuotedPrintable;
+            let spliced = encoded(body.as_bytes(), encoding, &splices, Octets::Wide, "\r\n");
+            let decoded: Vec<u8> = decode::quoted_printable(&spliced).map(|o| o.byte).collect();
+            prop_assert_eq!(decoded, expected);
         }
     }
 }

@@ -16,8 +16,16 @@ const OPENING: &str = "<div data-charter=\"\"";
 
 /// The style sheets of a message must not hide the words: a style with `!important` in the tag outweighs them all.
 const STYLE: &str = "display:block!important;visibility:visible!important;opacity:1!important;position:static!important;\
-height:auto!important;font:13px sans-serif!important;color:#222!important;background:#fff!important;\
-clear:both;margin:12px 0;padding:6px 0;border-top:1px solid #999";
+float:none!important;clear:both!important;width:auto!important;height:auto!important;max-width:none!important;\
+max-height:none!important;overflow:visible!important;clip:auto!important;clip-path:none!important;\
+transform:none!important;filter:none!important;font:13px sans-serif!important;text-indent:0!important;\
+letter-spacing:normal!important;color:#222!important;background:#fff!important;margin:12px 0!important;\
+padding:6px 0!important;border-top:1px solid #999";
+
+/// Links are told from the words around them, and neither white on white nor hidden by a style sheet for all links.
+const LINK_STYLE: &str = "display:inline!important;visibility:visible!important;opacity:1!important;\
+position:static!important;font:inherit!important;color:#04c!important;background:#fff!important;\
+text-decoration:underline!important";
 
 /// Writes the missing words; `None` when none is missing. HTML that would not show them is an error.
 pub(super) fn write(text: &Decoded<'_>, words: &Words) -> Result<Option<Written>, Unwritable> {
@@ -80,6 +88,8 @@ fn linkified(block: &mut String, line: &str) {
         block.push_str("<a href=\"");
         block.push_str(scheme);
         escape(block, span.as_str());
+        block.push_str("\" style=\"");
+        block.push_str(LINK_STYLE);
         block.push_str("\">");
         escape(block, span.as_str());
         block.push_str("</a>");
@@ -187,30 +197,48 @@ fn tags_of_blocks(splices: &[Splice]) -> Vec<usize> {
     tags
 }
 
-/// Would a mail program show the blocks? Not if they ended up in a comment, in the text of a script or title, inside something
-/// hidden that was never closed, or in a tag that was never closed: then theirs are no tags at all.
+/// Would a mail program show the blocks? Not if they ended up in a comment, in the text of a script or title, or in a tag that was
+/// never closed: then theirs are no tags at all. Nor inside of something that was never closed and is hidden, or may be: what
+/// a style says, and a style sheet of anything that it can name, is not ours to compute.
 fn all_shown(html: &[u8], blocks: &[usize]) -> bool {
-    let hidden = Rc::new(Cell::new(0_usize));
-    let shown = Cell::new(0_usize);
+    // Of each element that is open: whether it may hide what is inside.
+    let open = Rc::new(RefCell::new(Vec::<bool>::new()));
+    let (shown, sheet, frames) = (Cell::new(0_usize), Cell::new(false), Cell::new(false));
     let settings = Settings::new().append_element_content_handler(element!("*", |element| {
         if blocks.contains(&element.source_location().bytes().start) {
-            if hidden.get() == 0 {
+            if open.borrow().iter().all(|may_hide| !may_hide) {
                 shown.set(shown.get() + 1);
             }
             return Ok(());
         }
-        if hides(element) && element.can_have_content() {
-            hidden.set(hidden.get() + 1);
-            let hidden = Rc::clone(&hidden);
-            element.on_end_tag(end_tag!(move |_tag| {
-                hidden.set(hidden.get().saturating_sub(1));
-                Ok(())
-            }))?;
+        let name = element.tag_name();
+        sheet.set(sheet.get() || matches!(name.as_str(), "style" | "link"));
+        frames.set(frames.get() || name == "frameset");
+        // A paragraph ends where our block begins.
+        if name == "p" || !element.can_have_content() {
+            return Ok(());
         }
+        let is_frame_of_all = matches!(name.as_str(), "html" | "body");
+        let is_named = sheet.get() || STYLED_BY.iter().any(|attribute| element.has_attribute(attribute));
+        let may_hide = hides(element) || UNFOLDED.contains(&name.as_str()) || is_named && !is_frame_of_all;
+        let depth = open.borrow().len();
+        open.borrow_mut().push(may_hide);
+        let open = Rc::clone(&open);
+        element.on_end_tag(end_tag!(move |_tag| {
+            // What was opened inside and never closed ends here as well.
+            open.borrow_mut().truncate(depth);
+            Ok(())
+        }))?;
         Ok(())
     }));
-    run(html, settings).is_ok() && shown.get() == blocks.len()
+    run(html, settings).is_ok() && shown.get() == blocks.len() && !frames.get()
 }
+
+/// What gives an element a style of its own.
+const STYLED_BY: [&str; 3] = ["style", "class", "id"];
+
+/// Elements that show what is inside them only when they are unfolded, or not at all.
+const UNFOLDED: [&str; 6] = ["details", "rp", "progress", "meter", "noframes", "iframe"];
 
 /// Elements that show nothing of what is inside them, by what they are or by their own style.
 pub(in crate::message) fn hides(element: &lol_html::html_content::Element<'_, '_>) -> bool {

@@ -15,6 +15,7 @@ use super::charset::Decoded;
 use super::edit::SignedPolicy;
 use super::headers::{Draft, Header, apply, without_blank_lines};
 use super::mime::{Part, PartId, TransferEncoding, Tree, decode, header};
+use super::splice::Octets;
 use super::surgery::notice::NOTICE_FIELD;
 use super::{splice, surgery};
 
@@ -176,7 +177,8 @@ fn change(raw: &[u8], tree: &Tree, part: &Part, words: &Words) -> Result<Option<
                 let octets = splice::plain(&octets, &splices);
                 (None, Some("quoted-printable"), splice::quoted_printable(&octets, line_end))
             } else {
-                (None, None, splice::encoded(body, part.encoding, &splices, line_end))
+                let octets = if text.is_wide() { Octets::Wide } else { Octets::Lines };
+                (None, None, splice::encoded(body, part.encoding, &splices, octets, line_end))
             }
         }
         Written::Recoded(text) => recoded(part.encoding, &text, body, line_end),

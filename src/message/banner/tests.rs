@@ -108,7 +108,7 @@ fn undeclared_eight_bit_text() {
 }
 
 #[test]
-fn utf_16_in_base64() {
+fn utf_16_in_base64_and_quoted_printable() {
     for (label, little, mark) in
         [("utf-16", true, true), ("utf-16", false, false), ("utf-16le", true, false), ("utf-16", false, true)]
     {
@@ -117,13 +117,18 @@ fn utf_16_in_base64() {
         };
         let mut octets = if mark { units("\u{feff}") } else { Vec::new() };
         octets.extend(units("Déjà 🗳\r\n"));
-        for kind in ["plain", "html"] {
+        let escaped: String = octets.iter().map(|octet| format!("={octet:02X}")).collect();
+        let bodies = [("base64", splice::base64(&octets, "\r\n")), ("quoted-printable", escaped.into_bytes())];
+        for (kind, (encoding, body)) in
+            ["plain", "html"].into_iter().flat_map(|kind| bodies.iter().map(move |b| (kind, b)))
+        {
             let head =
-                format!("Content-Type: text/{kind}; charset={label}\r\nContent-Transfer-Encoding: base64\r\n\r\n");
-            let raw = [head.as_bytes(), &splice::base64(&octets, "\r\n")].concat();
+                format!("Content-Type: text/{kind}; charset={label}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n");
+            let raw = [head.as_bytes(), body].concat();
             let done = added(&raw, &words(&["Tête é"], &[FOOTER]), SignedPolicy::Reject);
             let tree = parse(&done, &Limits::default());
-            let body = decode::base64(&done[tree.root().unwrap().body.clone()]);
+            let root = tree.root().unwrap();
+            let body = decode::transfer(root.encoding, &done[root.body.clone()]);
             let body = if mark {
                 assert_eq!(&body[..2], &units("\u{feff}")[..]);
                 &body[2..]
@@ -152,15 +157,18 @@ fn html_takes_the_words_before_the_end_of_its_body() {
             || done.ends_with("</div>\n</body></html>\n"),
         "{done}"
     );
-    assert!(done.contains("D&#233;sinscription : <a href=\"https://e.example/u?a=1&amp;b=2\">https://e.example/u?a=1&amp;b=2</a>\n</div>\n</body></html>\n"), "{done}");
+    assert!(
+        done.contains(
+            "D&#233;sinscription : <a href=\"https://e.example/u?a=1&amp;b=2\" style=\"display:inline!important;"
+        ),
+        "{done}"
+    );
     let raw = message.replace('\n', "\r\n");
     let done = added(raw.as_bytes(), &words(&["Tête <b> x@y.example"], &[]), SignedPolicy::Reject);
     let done = String::from_utf8(done).unwrap();
     assert!(done.contains("<body class=x>\r\n<div data-charter"), "{done}");
-    assert!(
-        done.contains("T&#234;te &lt;b&gt; <a href=\"mailto:x@y.example\">x@y.example</a>\r\n</div>\r\n<p>a</p>"),
-        "{done}"
-    );
+    assert!(done.contains("T&#234;te &lt;b&gt; <a href=\"mailto:x@y.example\" style="), "{done}");
+    assert!(done.contains(">x@y.example</a>\r\n</div>\r\n<p>a</p>"), "{done}");
 }
 
 #[test]
@@ -185,13 +193,29 @@ fn html_that_would_hide_the_words_is_put_beside_them() {
         "<div hidden>",
         "<select>",
         "<p>a</p><div style=\"display:NONE\"><div data-charter=''></div></body>",
+        "<details>",
+        "<div style='height:0;overflow:hidden'>",
+        "<div style='d\\69splay:none'>",
+        "<style>.h{display:none}</style><div class=h>",
+        "<style>center{display:none}</style><center>",
+        "<section><span id=h><b>a</b>",
+        "<frameset><frame src=x></frameset>",
     ] {
         let done = footed(&format!("Content-Type: text/html\n\n<html><body>{html}\n"));
         assert!(done.starts_with("Content-Type: multipart/mixed"), "{done}");
         assert!(done.contains("Message =C3=A9lectoral"), "{done}");
     }
-    let done = footed("Content-Type: text/html\n\n<div style='display:none'>preheader</div><p>a</p>\n");
-    assert!(done.starts_with("Content-Type: text/html"), "{done}");
+    for html in [
+        "<div style='display:none'>preheader</div><p>a</p>",
+        "<div class=m><div style='display:none'>preheader<span class=x>a</div>b</div>",
+        "<style>p{color:red}</style><p class=x>a<p style='display:none'>b",
+        "<center><font size=2>a",
+        "<body class=x style='margin:0'><table class=y><tr><td class=z>a</table>",
+        "<ul class=x><li class=y>a<li class=y>b</ul>",
+    ] {
+        let done = footed(&format!("Content-Type: text/html\n\n{html}\n"));
+        assert!(done.starts_with("Content-Type: text/html"), "{html}: {done}");
+    }
 }
 
 #[test]

@@ -142,13 +142,15 @@ impl Header {
         self.first("Subject").map(super::Field::decoded)
     }
 
-    /// Was the message written by a program (RFC 3834 section 5)? Any `Auto-Submitted` but `no`.
+    /// Did a program answer another message (RFC 3834 section 5)? So says any `Auto-Submitted` but `no`, and `auto-generated`,
+    /// which is for what is no answer, where the header names a message that is answered all the same.
     #[must_use]
-    pub fn is_auto_submitted(&self) -> bool {
+    pub fn is_automatic_answer(&self) -> bool {
         self.all("Auto-Submitted").any(|field| {
             let text = field.text();
             let keyword = text.split([';', ' ', '(']).next().unwrap_or_default();
-            !keyword.eq_ignore_ascii_case("no")
+            let is_generated = keyword.eq_ignore_ascii_case("auto-generated");
+            !keyword.eq_ignore_ascii_case("no") && (!is_generated || !self.answered_ids().is_empty())
         })
     }
 }
@@ -224,13 +226,18 @@ mod tests {
     }
 
     #[test]
-    fn automatic_mail_says_so() {
-        for (value, automatic) in
-            [("auto-replied", true), ("auto-generated; x=y", true), ("no", false), ("No (a person)", false), ("", true)]
-        {
-            assert_eq!(header(&format!("Auto-Submitted: {value}\n")).is_auto_submitted(), automatic, "{value}");
+    fn automatic_answers_say_so() {
+        for (value, automatic) in [
+            ("auto-replied", true),
+            ("auto-generated; x=y", false),
+            ("no", false),
+            ("No (a person)", false),
+            ("", true),
+        ] {
+            assert_eq!(header(&format!("Auto-Submitted: {value}\n")).is_automatic_answer(), automatic, "{value}");
         }
-        assert!(!header("Subject: x\n").is_auto_submitted());
+        assert!(header("Auto-Submitted: Auto-Generated\nIn-Reply-To: <a@b>\n").is_automatic_answer());
+        assert!(!header("Subject: x\n").is_automatic_answer());
     }
 
     #[test]

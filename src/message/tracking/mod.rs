@@ -81,7 +81,7 @@ pub fn remove(raw: &[u8], tree: &Tree, trackers: &[Tracker]) -> Option<(Vec<u8>,
         }
         count += splices.len();
         let body = raw.get(part.body.clone()).unwrap_or_default();
-        let with = splice::encoded(body, part.encoding, &splices, tree.line_end());
+        let with = splice::encoded(body, part.encoding, &splices, splice::Octets::Lines, tree.line_end());
         changes.push(Splice { range: part.body.clone(), with });
     }
     (count > 0).then(|| (splice::plain(raw, &changes), count))
