@@ -132,6 +132,8 @@ closed_list! {
         EmptyField = "E063-empty-field",
         /// Sockets with the roles `edit` and `hold` work in pairs: without the other half, mail is judged and never held, or never judged.
         HalfAPair = "E064-half-a-pair",
+        /// What a list is called cannot be the address of a sender: answers to its mail would go to the list.
+        SenderIsList = "E065-sender-is-list",
         /// No rule or measure enforces the clause, and it is not marked `organisational = true`.
         ClauseNotEnforced = "W101-clause-not-enforced",
         /// The charter asks for adherence, and no day is recorded for this sender: all its mail will be refused.

@@ -225,7 +225,17 @@ impl Matter {
         let size = place.and_then(Place::scope).and_then(|scope| scope.rules().size.as_ref());
         let advice = size.filter(|_| finding.rule == RuleName::Size).and_then(|rule| rule.settings.advice.as_deref());
         let contest = place.and_then(|place| place.charter.contest.as_deref());
-        let notes = replies::Footnotes { contest, advice, reference, reasons };
+        let rules = place.and_then(Place::scope).map(Scope::rules);
+        let per = match finding.rule {
+            RuleName::Quota => {
+                let mut quotas = ruling.findings.iter().filter(|finding| finding.rule == RuleName::Quota);
+                let index = quotas.position(|other| std::ptr::eq(other, finding));
+                rules.zip(index).and_then(|(rules, index)| rules.quotas.get(index)).map(|rule| rule.settings.per)
+            }
+            RuleName::Recipients => rules.and_then(|rules| rules.recipients.as_ref()?.settings.per_span).map(|of| of.1),
+            _ => None,
+        };
+        let notes = replies::Footnotes { contest, advice, reference, reasons, per };
         replies::refusal(language, finding, ruling, notes).plain(envelope.smtputf8)
     }
 

@@ -168,7 +168,8 @@ fn put_quoted(out: &mut Vec<u8>, octets: &[u8], rest: &[u8], kind: Octets, line_
         }
     });
     let rest_begins_line = rest.is_empty() || rest.starts_with(b"\r\n") || rest.starts_with(b"\n");
-    if !(is_lines && octets.ends_with(b"\n")) && !rest_begins_line {
+    let ends_line = rest_begins_line || is_lines && octets.ends_with(b"\n");
+    if !ends_line {
         out.push(b'=');
         out.extend_from_slice(line_end.as_bytes());
     }

@@ -2,6 +2,7 @@
 //! each reason, in each language; never an internal detail, never a member's address.
 
 use super::{Language, ambiguities, notices, say};
+use crate::charter::rules::Span;
 use crate::charter::verdict::{Evidence, Finding, PartEvidence, ReasonCode, Ruling};
 
 /// A reply, ready for the milter: code, enhanced status code (RFC 3463) and one line of text.
@@ -40,6 +41,8 @@ pub struct Footnotes<'a> {
     pub reference: &'a str,
     /// Reasons found by a text rule, strongest first, in the charter's language.
     pub reasons: &'a [String],
+    /// The span of the rule that counts.
+    pub per: Option<Span>,
 }
 
 /// The reply to a message that a charter refuses.
@@ -53,7 +56,8 @@ pub fn refusal(language: Language, finding: &Finding, ruling: &Ruling, notes: Fo
         text.push_str("] ");
     }
     let list = ruling.list.as_deref().unwrap_or_default();
-    text.push_str(&sentence(language, reason, &Figures::of(language, &finding.evidence, list)));
+    let per = notes.per.map_or("", |span| in_span(language, span));
+    text.push_str(&sentence(language, reason, &Figures { per, ..Figures::of(language, &finding.evidence, list) }));
     if !notes.reasons.is_empty() {
         text.push_str(language.say(" Motifs : ", " Reasons: "));
         let reasons: Vec<&str> = notes.reasons.iter().map(|reason| reason.trim_end_matches('.')).collect();
@@ -127,7 +131,7 @@ macro_rules! replies {
 }
 
 replies! {
-    (list, day, limit, size, size_max, parts, kind, cause, reference)
+    (list, day, limit, per, size, size_max, parts, kind, cause, reference)
     RecipientDeactivated => ("550", "5.2.1"),
         "Cette boîte aux lettres est désactivée ; le message n'a pas été remis.",
         "This mailbox is deactivated; the message was not delivered.";
@@ -207,14 +211,14 @@ replies! {
         "Trop de destinataires : {limit} au plus par message.",
         "Too many recipients: at most {limit} in one message.";
     RecipientsExhausted => REFUSED,
-        "Trop de destinataires sur la période : {limit} au plus.",
-        "Too many recipients in the period: at most {limit}.";
+        "Trop de destinataires : {limit} au plus{per}.",
+        "Too many recipients: at most {limit}{per}.";
     TooLarge => ("552", "5.3.4"),
         "Message trop volumineux : {size}o, pour {size_max}o au plus.",
         "Message too large: {size}B, at most {size_max}B.";
     QuotaExhausted => REFUSED,
-        "Quota épuisé : {limit} message(s) au plus sur la période.",
-        "Quota used up: at most {limit} message(s) in the period.";
+        "Quota épuisé : {limit} message(s) au plus{per}.",
+        "Quota used up: at most {limit} message(s){per}.";
     StructureAmbiguous => BAD_FORM,
         "D'un logiciel de messagerie à l'autre, ce message serait lu différemment ({kind}). {cause}",
         "Mail programs would read this message differently ({kind}). {cause}";
@@ -263,6 +267,8 @@ struct Figures<'a> {
     /// As the language writes days.
     day: String,
     limit: u64,
+    /// In which span, in words.
+    per: &'a str,
     /// Without the letter for octets, which differs between the languages.
     size: String,
     size_max: String,
@@ -283,7 +289,8 @@ impl<'a> Figures<'a> {
         match evidence {
             Evidence::Count { limit, .. } => Self { limit: *limit, ..none },
             Evidence::Size { bytes, bytes_max } => {
-                Self { size: kilobytes(*bytes), size_max: kilobytes(*bytes_max), ..none }
+                let (size, size_max) = sizes(*bytes, *bytes_max);
+                Self { size, size_max, ..none }
             }
             Evidence::Day(day) => Self { day: language.day(*day), ..none },
             Evidence::Parts(parts) => Self { parts: kinds(language, parts), ..none },
@@ -320,18 +327,24 @@ fn kinds(language: Language, parts: &[PartEvidence]) -> String {
     counts.iter().map(in_words).collect::<Vec<_>>().join(", ")
 }
 
-/// Octets as people write them: decimal kilobytes or megabytes.
-fn kilobytes(bytes: u64) -> String {
-    if bytes >= 1_000_000 && bytes.is_multiple_of(100_000) {
-        let tenths = bytes / 100_000;
-        if tenths.is_multiple_of(10) {
-            (tenths / 10).to_string() + " M"
-        } else {
-            format!("{}.{} M", tenths / 10, tenths % 10)
-        }
-    } else {
-        format!("{} k", bytes.div_ceil(1000))
+/// A span, behind a number.
+fn in_span(language: Language, span: Span) -> &'static str {
+    match span {
+        Span::Hour => language.say(" par heure", " an hour"),
+        Span::Day => language.say(" par jour", " a day"),
+        Span::Week => language.say(" par semaine (du lundi au dimanche)", " a week (Monday to Sunday)"),
+        Span::Month => language.say(" par mois", " a month"),
+        Span::Period => language.say(" pour toute la période", " in the whole period"),
     }
+}
+
+/// A size and the limit that it passes, in the greatest unit in which the limit is a whole number: a limit is never rounded, and
+/// what passes it is rounded up.
+fn sizes(bytes: u64, bytes_max: u64) -> (String, String) {
+    const UNITS: [(u64, &str); 5] = [(1_000_000, "M"), (1 << 20, "Mi"), (1_000, "k"), (1 << 10, "Ki"), (1, "")];
+    let fits = |(size, _): &&(u64, &str)| bytes_max > 0 && bytes_max.is_multiple_of(*size);
+    let (size, unit) = UNITS.iter().find(fits).copied().unwrap_or((1, ""));
+    (format!("{} {unit}", bytes.div_ceil(size)), format!("{} {unit}", bytes_max / size))
 }
 
 #[cfg(test)]
@@ -381,9 +394,15 @@ mod tests {
 
     #[test]
     fn sizes_read_as_people_write_them() {
-        assert_eq!(kilobytes(100_000), "100 k");
-        assert_eq!(kilobytes(100_001), "101 k");
-        assert_eq!(kilobytes(1_500_000), "1.5 M");
-        assert_eq!(kilobytes(31_457_280), "31458 k");
+        let pair = |bytes, max| {
+            let (size, max) = sizes(bytes, max);
+            format!("{size}/{max}")
+        };
+        assert_eq!(pair(100_001, 100_000), "101 k/100 k");
+        assert_eq!(pair(204_801, 204_800), "201 Ki/200 Ki");
+        assert_eq!(pair(1_600_000, 1_500_000), "1600 k/1500 k");
+        assert_eq!(pair(40_000_000, 30 << 20), "39 Mi/30 Mi");
+        assert_eq!(pair(5_000_001, 5_000_000), "6 M/5 M");
+        assert_eq!(pair(1_235, 1_234), "1235 /1234 ");
     }
 }

@@ -213,7 +213,10 @@ fn attachments(rule: &AttachmentsRule) -> String {
     if rule.inline_image_bytes_max > 0 {
         says.push(format!("images that the text shows pass up to {}", Bytes(rule.inline_image_bytes_max)));
     }
-    says.push(signed(rule.signed).to_owned());
+    says.push(match rule.signed {
+        SignedPolicy::Wrap | SignedPolicy::Pass => "files under a signature stay, whoever signed".to_owned(),
+        other => signed(other).to_owned(),
+    });
     says.join("; ")
 }
 

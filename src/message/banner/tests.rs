@@ -117,7 +117,7 @@ fn utf_16_in_base64_and_quoted_printable() {
         };
         let mut octets = if mark { units("\u{feff}") } else { Vec::new() };
         octets.extend(units("Déjà 🗳\r\n"));
-        let escaped: String = octets.iter().map(|octet| format!("={octet:02X}")).collect();
+        let escaped = octets.iter().fold(String::new(), |text, octet| text + &format!("={octet:02X}"));
         let bodies = [("base64", splice::base64(&octets, "\r\n")), ("quoted-printable", escaped.into_bytes())];
         for (kind, (encoding, body)) in
             ["plain", "html"].into_iter().flat_map(|kind| bodies.iter().map(move |b| (kind, b)))

@@ -199,7 +199,8 @@ fn what_waits_takes_its_place_and_gives_it_back_when_it_is_cancelled() {
     assert!(world.postfix.send(&from_a(LIST)).is_accepted());
     // Long after a reservation that nobody settles has expired.
     world.gateway.set_clock("2018-06-20T15:00:00+02:00");
-    world.refused(&from_a(LIST), 550, "quota-exhausted", "t:sender");
+    let reply = world.refused(&from_a(LIST), 550, "quota-exhausted", "t:sender");
+    assert!(reply.text().contains("1 message(s) au plus par semaine (du lundi au dimanche)."), "{reply}");
     let id = world.postfix.held()[0].queue_id.clone();
     assert!(world.gateway.run(&["held", "cancel", &id, "--reference", "1", "--without-notice"]).status.success());
     let second = from_a(LIST);

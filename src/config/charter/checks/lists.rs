@@ -9,7 +9,7 @@ use crate::charter::{Charter, List};
 use crate::config::charter::raw::rules::RawBanner;
 use crate::config::charter::raw::{RawFile, RawList};
 use crate::config::codes::Code;
-use crate::message::address::Address;
+use crate::message::address::{Address, RecipientSyntax, candidates};
 
 impl Builder<'_, '_> {
     pub(super) fn check_lists(&mut self, file: &RawFile, charter: &Charter) {
@@ -46,7 +46,12 @@ impl Builder<'_, '_> {
     }
 
     fn check_return_path(&mut self, raw: &RawList, list: &List, charter: &Charter) {
-        let is_list = |path: &Address| charter.lists.iter().any(|l| l.address == *path || l.aliases.contains(path));
+        // Failures to a sub-address of a list are mail to the list.
+        let syntax = RecipientSyntax { recipient_delimiters: "+".to_owned(), ..RecipientSyntax::default() };
+        let is_list = |path: &Address| {
+            let readings = candidates(&format!("<{path}>"), &syntax).unwrap_or_default();
+            readings.iter().any(|reading| charter.lists.iter().any(|list| list.is_called(reading)))
+        };
         match &raw.return_path {
             None if raw.bad.contains(&"return_path") => {}
             None => {

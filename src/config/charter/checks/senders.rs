@@ -38,6 +38,11 @@ impl Builder<'_, '_> {
                     let related = (first.span(), "first here");
                     self.reader.problem_with(Code::DuplicateMailbox, address.span(), message, "again here", related);
                 }
+                if charter.lists.iter().any(|list| list.is_called(address.get_ref())) {
+                    let message = format!("{} is a list, and the address of a sender", address.get_ref());
+                    let label = "answers would go to all its members";
+                    self.reader.problem(Code::SenderIsList, address.span(), message, label);
+                }
                 owners.push((index, address));
             }
         }

@@ -215,7 +215,8 @@ raw_rule! {
         classes: optional Free<Spanned<AttachmentAction>>,
         /// Images that the text shows may be so large, each; without it, they count as attachments.
         inline_images: optional Spanned<Bytes>,
-        /// What happens when a signature covers what is to be stripped; `reject` when left out.
+        /// What happens when a signature covers what is to be stripped; `reject` when left out. With `wrap` and `pass` it stays, and
+        /// nobody checks the signature: anybody can have a file delivered under one.
         signed: optional Spanned<SignedPolicy>,
     }
 }
