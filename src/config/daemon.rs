@@ -125,8 +125,8 @@ impl StateDirectory {
         self.0.join("ledger.sqlite")
     }
 
-    /// What has gone missing from a directory in which a daemon has worked: the log is there, and a file beside it is not. It
-    /// is made anew, and what it knew is forgotten; somebody must be told.
+    /// What has gone missing from a directory in which a daemon has worked, as the key tells that it draws last of all. A file that
+    /// is gone is made anew, and what it knew is forgotten; somebody must be told.
     #[must_use]
     pub fn losses(&self) -> Vec<&'static str> {
         let kept = [
@@ -136,7 +136,7 @@ impl StateDirectory {
             ),
             (self.store(), "the store is gone: no stop is in force any more, and quotas begin anew"),
         ];
-        let is_gone = |path: &PathBuf| self.log().exists() && !path.exists();
+        let is_gone = |path: &PathBuf| self.copies_key().exists() && !path.exists();
         kept.into_iter().filter(|(path, _)| is_gone(path)).map(|(_, what)| what).collect()
     }
 

@@ -117,9 +117,9 @@ impl Place<'_> {
         deadline.into_iter().chain(promised).min()
     }
 
-    /// The hours outside of which the charter lets nothing be delivered.
+    /// The hours outside of which the charter lets nothing be delivered, also to a list that it had then.
     fn hours(&self) -> Option<Hours<'_>> {
-        self.list.and(self.charter).and_then(Hours::of)
+        self.judged.list.and(self.charter).and_then(Hours::of)
     }
 }
 
@@ -295,14 +295,15 @@ mod tests {
             registered_as: Some("Union A".to_owned()),
             period_ends,
         };
-        let entry = |beside| {
+        let entry_of = |list: &str, beside| {
             let own = held("4gP2Xq1Y5z", "pseudonym");
             let held = Held { charter: "c".to_owned(), registered_as: Some("A".to_owned()), beside, ..own };
-            let held = Held { list: "nouvelle@lists.example".to_owned(), period_ends: None, ..held };
+            let held = Held { list: list.to_owned(), period_ends: None, ..held };
             let mut ledger = Ledger::open(&folder.path().join("ledger.sqlite")).unwrap();
             ledger.enter(&[&held]).unwrap();
             ledger.all_entries().unwrap().pop().unwrap()
         };
+        let entry = |beside| entry_of("nouvelle@lists.example", beside);
         let (alone, both) = (entry(Vec::new()), entry(vec![beside("n", None)]));
         let read = || {
             let subject = StopSubject::Sender { charter: "n".to_owned(), name: "Union A".to_owned() };
@@ -321,6 +322,10 @@ mod tests {
         assert_eq!(ruled(&regime, &both, eleven), (Window::Open { opened: eleven }, Some(end), false));
         regime.refresh().unwrap();
         assert!(!regime.ruling(&alone, ten).stopped && regime.ruling(&both, ten).stopped);
+        // A list that is gone from its charter does not set free by day what waits for the night.
+        let unlisted = entry_of("autre@lists.example", Vec::new());
+        let noon = at("2026-03-12T11:00:00Z");
+        assert_eq!(ruled(&regime, &unlisted, noon), (Window::Closed { opens: Some(ten) }, None, false));
         // A charter that is gone binds by the last day that it gave.
         let gone = entry(vec![beside("gone", Some(eleven))]);
         assert_eq!(ruled(&regime, &gone, ten), (Window::Open { opened: ten }, Some(eleven), false));

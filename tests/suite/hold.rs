@@ -349,6 +349,7 @@ fn a_ledger_that_is_gone_is_an_alarm() {
     let postfix = holding_postfix(&sink);
     let gateway = Gateway::for_postfix(&postfix);
     assert!(gateway.command(&["release", "--patience", "0"]).status.success());
+    write(&gateway.state(), "keys/copies.key", "what a daemon that has started leaves");
     for file in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
         let _ = std::fs::remove_file(gateway.state().join(file));
     }
