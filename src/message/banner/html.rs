@@ -203,7 +203,7 @@ fn tags_of_blocks(splices: &[Splice]) -> Vec<usize> {
 fn all_shown(html: &[u8], blocks: &[usize]) -> bool {
     // Of each element that is open: whether it may hide what is inside.
     let open = Rc::new(RefCell::new(Vec::<bool>::new()));
-    let (shown, sheet, frames) = (Cell::new(0_usize), Cell::new(false), Cell::new(false));
+    let (shown, sheet, unclear) = (Cell::new(0_usize), Cell::new(false), Cell::new(false));
     let settings = Settings::new().append_element_content_handler(element!("*", |element| {
         if blocks.contains(&element.source_location().bytes().start) {
             if open.borrow().iter().all(|may_hide| !may_hide) {
@@ -213,15 +213,15 @@ fn all_shown(html: &[u8], blocks: &[usize]) -> bool {
         }
         let name = element.tag_name();
         sheet.set(sheet.get() || matches!(name.as_str(), "style" | "link"));
-        frames.set(frames.get() || name == "frameset");
+        let depth = open.borrow().len();
+        unclear.set(unclear.get() || name == "frameset" || depth >= DEPTH_MAX);
         // A paragraph ends where our block begins.
-        if name == "p" || !element.can_have_content() {
+        if name == "p" || !element.can_have_content() || unclear.get() {
             return Ok(());
         }
         let is_frame_of_all = matches!(name.as_str(), "html" | "body");
         let is_named = sheet.get() || STYLED_BY.iter().any(|attribute| element.has_attribute(attribute));
         let may_hide = hides(element) || UNFOLDED.contains(&name.as_str()) || is_named && !is_frame_of_all;
-        let depth = open.borrow().len();
         open.borrow_mut().push(may_hide);
         let open = Rc::clone(&open);
         element.on_end_tag(end_tag!(move |_tag| {
@@ -231,8 +231,11 @@ fn all_shown(html: &[u8], blocks: &[usize]) -> bool {
         }))?;
         Ok(())
     }));
-    run(html, settings).is_ok() && shown.get() == blocks.len() && !frames.get()
+    run(html, settings).is_ok() && shown.get() == blocks.len() && !unclear.get()
 }
+
+/// No honest text has so many elements open at once; each of them takes memory.
+const DEPTH_MAX: usize = 10_000;
 
 /// What gives an element a style of its own.
 const STYLED_BY: [&str; 3] = ["style", "class", "id"];

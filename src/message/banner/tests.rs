@@ -200,6 +200,7 @@ fn html_that_would_hide_the_words_is_put_beside_them() {
         "<style>center{display:none}</style><center>",
         "<section><span id=h><b>a</b>",
         "<frameset><frame src=x></frameset>",
+        &"<b>".repeat(10_000),
     ] {
         let done = footed(&format!("Content-Type: text/html\n\n<html><body>{html}\n"));
         assert!(done.starts_with("Content-Type: multipart/mixed"), "{done}");
