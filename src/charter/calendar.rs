@@ -82,6 +82,15 @@ impl Days {
             Self::Never => Position::Never,
         }
     }
+
+    /// The first instant after the last of these days; `None` where no day is the last.
+    #[must_use]
+    pub fn end(self, tz: &TimeZone) -> Option<Timestamp> {
+        match self {
+            Self::During(period) => Some(day_ends(period.closes, tz)),
+            Self::Always | Self::Never => None,
+        }
+    }
 }
 
 /// The days that apply to one sender and one list, and where they come from.
@@ -281,10 +290,8 @@ pub struct Bound<'a> {
 impl Bound<'_> {
     /// The first instant at which it may not be delivered any more, and the last day before it.
     fn end(&self) -> Option<(Timestamp, Date)> {
-        match self.days {
-            Days::During(period) => Some((day_ends(period.closes, self.tz), period.closes)),
-            Days::Always | Days::Never => None,
-        }
+        let Days::During(period) = self.days else { return None };
+        Some((self.days.end(self.tz)?, period.closes))
     }
 }
 

@@ -156,7 +156,7 @@ fn note_use(office: &mut Office, command: &HeldCommand, now: Timestamp) -> Resul
         HeldCommand::Cancel(cancel) => ("held cancel", Some(&cancel.queue_id), Some(&cancel.reference)),
     };
     let arguments = queue_id.map(ToString::to_string).into_iter().collect();
-    let record = operator_record(name, arguments, reference.map(|reference| reference.trim().to_owned()));
+    let record = operator_record(name, arguments, reference.cloned());
     office.log.record(now, Event::Operator(record))?;
     Ok(())
 }

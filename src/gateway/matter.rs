@@ -222,10 +222,10 @@ impl Matter {
         };
         let place = self.places.iter().find(|place| place.charter.id == ruling.charter);
         let language = place.map(|place| place.charter.language).unwrap_or_default();
-        let size = place.and_then(Place::scope).and_then(|scope| scope.rules().size.as_ref());
+        let rules = place.and_then(Place::scope).map(Scope::rules);
+        let size = rules.and_then(|rules| rules.size.as_ref());
         let advice = size.filter(|_| finding.rule == RuleName::Size).and_then(|rule| rule.settings.advice.as_deref());
         let contest = place.and_then(|place| place.charter.contest.as_deref());
-        let rules = place.and_then(Place::scope).map(Scope::rules);
         let per = match finding.rule {
             RuleName::Quota => {
                 let mut quotas = ruling.findings.iter().filter(|finding| finding.rule == RuleName::Quota);

@@ -9,7 +9,7 @@ use serde_json::Number;
 use super::matter::Place;
 use super::memory::key_period;
 use super::{Deliberation, Matter, Memory, Trouble};
-use crate::charter::calendar::{self, Days, Hours};
+use crate::charter::calendar::{self, Hours};
 use crate::charter::rules::RuleName;
 use crate::charter::verdict::{Decision, Evidence, Finding, Outcome, Ruling};
 use crate::charter::{Charter, List, Mode, Scope, Sender};
@@ -160,10 +160,7 @@ fn registered<'a>(charter: &'a Charter, ruling: &Ruling) -> Option<&'a Sender> {
 
 /// The end of the days on which a charter lets the sender's mail be delivered.
 fn period_ends(charter: &Charter, list: Option<&List>, sender: Option<&Sender>) -> Option<Timestamp> {
-    match calendar::binding_days(charter, list, sender) {
-        Days::During(period) => Some(calendar::period_interval(period, &charter.time_zone).closes),
-        Days::Always | Days::Never => None,
-    }
+    calendar::binding_days(charter, list, sender).end(&charter.time_zone)
 }
 
 /// A charter that judged the message beside the one it waits under.

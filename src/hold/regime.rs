@@ -106,10 +106,9 @@ impl Place<'_> {
             return self.judged.period_ends;
         };
         let deadline = match calendar::binding_days(charter, Some(list), self.sender) {
-            Days::During(days) => Some(calendar::period_interval(days, &charter.time_zone).closes),
             // The commission has left this sender no day: it is too late already.
             Days::Never => Some(now),
-            Days::Always => None,
+            days => days.end(&charter.time_zone),
         };
         // Who was struck off the register has no days of its own there any more; the last day it had still binds.
         let is_struck_off = self.judged.registered_as.is_some() && self.sender.is_none();
