@@ -18,7 +18,6 @@ use super::line::{Line, LineError, RecordLine};
 use super::reader::{Place, Segments};
 use super::record::{CheckpointRecord, Event, KeyRecord, Kind, PurgeRecord};
 use super::tree::{Frontier, Hash};
-use crate::charter::calendar;
 
 /// Between two checkpoints there is at most an hour; a silence longer than this is reported.
 pub const SILENCE_MAX: SignedDuration = SignedDuration::from_hours(2);
@@ -549,7 +548,8 @@ impl<'a> Pass<'a> {
         for &PurgedRange { first, last, since } in &self.purged_ranges {
             let mut covering = self.purge_records.iter().filter(|purge| purge.first <= first && last <= purge.last);
             let was_old = |purge: &PurgeRecord| {
-                since.is_none_or(|since| since < calendar::day_begins(purge.before, &TimeZone::UTC))
+                let day = purge.before.to_zoned(TimeZone::UTC);
+                since.is_none_or(|since| day.is_ok_and(|day| since < day.timestamp()))
             };
             let Some(any) = covering.next() else { return Err(FaultKind::Purged { first, last }) };
             if !was_old(any) && !covering.any(was_old) {
