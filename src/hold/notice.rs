@@ -130,30 +130,14 @@ fn encoded_word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::{EntryNumber, Held, Route, State};
+    use super::super::entry::{EntryNumber, Held, State};
+    use super::super::ledger::tests::held;
     use super::*;
     use mail_parser::{MessageParser, MimeHeaders};
 
     fn entry() -> Entry {
         let now = Timestamp::from_second(1_529_917_200).unwrap();
-        let held = Held {
-            route: Route::Postfix,
-            queue_id: "3F2A41C2B".parse().unwrap(),
-            arrival: now,
-            entered: now,
-            size_bytes: 10,
-            charter: "cnrs-2018".to_owned(),
-            list: "electeurs-c@elections.cnrs.example".to_owned(),
-            sender: "p1".to_owned(),
-            reference: "12-0123456789abcdef".to_owned(),
-            registered_as: Some("Liste A".to_owned()),
-            return_to: Some("liste-a@candidats.cnrs.example".to_owned()),
-            release_not_before: now,
-            window_ends: now,
-            period_ends: None,
-            reservation: None,
-            beside: Vec::new(),
-        };
+        let held = Held { arrival: now, size_bytes: 10, ..held("3F2A41C2B", "p1") };
         let (number, since) = (EntryNumber(7), now);
         Entry {
             number,

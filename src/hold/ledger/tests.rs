@@ -20,7 +20,7 @@ pub(crate) fn held(queue_id: &str, sender: &str) -> Held {
         charter: "cnrs-2018".to_owned(),
         list: "electeurs-c@elections.cnrs.example".to_owned(),
         sender: sender.to_owned(),
-        reference: "R-0001".to_owned(),
+        reference: "12-0123456789abcdef".to_owned(),
         registered_as: Some("Liste A".to_owned()),
         return_to: Some("liste-a@candidats.cnrs.example".to_owned()),
         release_not_before: after(3_600),

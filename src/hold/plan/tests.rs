@@ -1,4 +1,4 @@
-use super::super::entry::{Held, Route};
+use super::super::ledger::tests::held;
 use super::*;
 
 const OPENING: i64 = 3_600;
@@ -8,26 +8,9 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_529_917_200 + seconds).unwrap()
 }
 
-/// An entry made at second 1 of a message that arrived at second 0.
+/// An entry of the common fixture, made at second 1 of a message that arrived at second 0.
 fn case(number: i64, sender: &str, state: State) -> Case {
-    let held = Held {
-        route: Route::Postfix,
-        queue_id: format!("3F2A41C{number:02}").parse().unwrap(),
-        arrival: at(0),
-        entered: at(1),
-        size_bytes: 2_345,
-        charter: "cnrs-2018".to_owned(),
-        list: "electeurs-c@elections.cnrs.example".to_owned(),
-        sender: sender.to_owned(),
-        reference: "12-0123456789abcdef".to_owned(),
-        registered_as: None,
-        return_to: None,
-        release_not_before: at(OPENING),
-        window_ends: at(CLOSING),
-        period_ends: None,
-        reservation: None,
-        beside: Vec::new(),
-    };
+    let held = held(&format!("3F2A41C{number:02}"), sender);
     let seen = state != State::Entered;
     let sighting = seen.then_some(Sighting { arrival: at(0), size_bytes: 2_400 });
     let released = (state == State::Released).then_some(at(OPENING));

@@ -4,7 +4,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::super::entry::{Held, Route, Sighting};
+use super::super::entry::{Held, Sighting};
+use super::super::ledger;
 use super::super::mta::QueueTools;
 use super::super::plan::QueuePlace;
 use super::super::regime::{Ruling, Voice};
@@ -274,22 +275,10 @@ impl Bench {
 
 fn held(id: &str, sender: &str) -> Held {
     Held {
-        route: Route::Postfix,
-        queue_id: id.parse().unwrap(),
-        arrival: at(0),
-        entered: at(1),
-        size_bytes: 2_345,
-        charter: "cnrs-2018".to_owned(),
-        list: "electeurs-c@elections.cnrs.example".to_owned(),
-        sender: sender.to_owned(),
-        reference: "12-0123456789abcdef".to_owned(),
-        registered_as: Some(sender.to_owned()),
         return_to: Some(format!("{sender}@candidats.cnrs.example")),
-        release_not_before: at(OPENING),
-        window_ends: at(CLOSING),
         period_ends: None,
         reservation: Some(ReservationId::new(std::array::from_fn(|n| *id.as_bytes().get(n).unwrap_or(&b'.')))),
-        beside: Vec::new(),
+        ..ledger::tests::held(id, sender)
     }
 }
 
