@@ -6,48 +6,66 @@ use std::collections::{HashMap, HashSet};
 use lol_html::html_content::Element;
 use lol_html::{HtmlRewriter, Settings, element, text};
 
-use super::files;
+use super::{Attachment, Look, Place, TextBody, files};
 use crate::message::mime::{Part, PartId, Tree, decode};
 use crate::message::noscript;
 
-/// The references of each multipart/related, read when first asked for.
-pub(super) struct References {
-    read_texts: bool,
-    of_related: HashMap<PartId, HashSet<String>>,
-}
-
-impl References {
-    /// With `read_texts` false no HTML is read, and every image with a Content-ID counts as shown.
-    pub(super) fn new(read_texts: bool) -> Self {
-        Self { read_texts, of_related: HashMap::new() }
-    }
-
-    /// Whether the part is a picture, by type and by its first octets, that the HTML of a multipart/related around it
-    /// shows (RFC 2387, RFC 2392, RFC 2557).
-    pub(super) fn is_shown(&mut self, tree: &Tree, raw: &[u8], part: &Part) -> bool {
-        if !is_called_a_picture(part) || !starts_like_a_picture(part, raw) {
-            return false;
-        }
-        let Some(related) = tree.ancestors(part.id).find(|a| a.media_type.name == "multipart/related") else {
-            return false;
-        };
-        if !self.read_texts {
-            return part.content_id.is_some() || part.content_location.is_some();
-        }
-        let references = self.of_related.entry(related.id).or_insert_with(|| references(tree, raw, related));
-        let by_id = part.content_id.as_ref().is_some_and(|id| references.contains(id));
-        by_id || part.content_location.as_ref().is_some_and(|location| references.contains(location))
-    }
+/// The pictures among the attachments, by type and by their first octets, that the HTML of a multipart/related around them
+/// shows (RFC 2387, RFC 2392, RFC 2557). HTML that is an attachment itself shows nothing: it goes, and its pictures would be
+/// left over as files. Where texts are not looked into, every picture with a Content-ID or Content-Location counts as shown.
+pub(super) fn shown(tree: &Tree, raw: &[u8], found: &[Attachment], look: Look) -> HashSet<PartId> {
+    let mut of_related = HashMap::new();
+    let candidates = found.iter().filter(|image| image.place == Place::Part).filter_map(|image| tree.part(image.part));
+    candidates
+        .filter(|part| part.disposition.as_ref().is_none_or(|disposition| disposition.kind == "inline"))
+        .filter(|part| part.content_id.is_some() || part.content_location.is_some())
+        .filter(|part| is_called_a_picture(part) && starts_like_a_picture(part, raw))
+        .filter(|part| {
+            // The HTML of a message does not reach into a message inside it.
+            let mut around = tree.ancestors(part.id).take_while(|ancestor| !ancestor.media_type.is_message());
+            let Some(related) = around.find(|ancestor| ancestor.media_type.name == "multipart/related") else {
+                return false;
+            };
+            if look == Look::Structure {
+                return true;
+            }
+            let references: &HashSet<String> =
+                of_related.entry(related.id).or_insert_with(|| references(tree, raw, related, found));
+            [&part.content_id, &part.content_location].into_iter().flatten().any(|name| references.contains(name))
+        })
+        .map(|part| part.id)
+        .collect()
 }
 
 /// What the HTML texts inside a multipart/related show: Content-IDs after `cid:`, and addresses as they stand.
-fn references(tree: &Tree, raw: &[u8], related: &Part) -> HashSet<String> {
-    let mut found = HashSet::new();
-    let inside = tree.parts().skip(related.id.0 as usize + 1).take_while(|part| part.depth > related.depth);
-    for part in inside.filter(|part| part.media_type.name == "text/html" && part.is_text()) {
-        noscript::readings(tree.decode_text(raw, part.id).as_bytes()).for_each(|html| collect(&html, &mut found));
+fn references(tree: &Tree, raw: &[u8], related: &Part, found: &[Attachment]) -> HashSet<String> {
+    let mut shown = HashSet::new();
+    // The part whose subtree is not looked into, by depth.
+    let mut closed: Option<u32> = None;
+    for part in tree.parts().skip(related.id.0 as usize + 1).take_while(|part| part.depth > related.depth) {
+        closed = closed.filter(|depth| part.depth > *depth);
+        if closed.is_some() {
+            continue;
+        }
+        let here = || of_part(found, part.id);
+        if part.media_type.is_message() || here().any(|attachment| attachment.place == Place::Part) {
+            closed = Some(part.depth);
+        } else if part.media_type.name == "text/html" && part.is_text() {
+            let html = match here().next() {
+                // What is cut out of a text shows nothing either.
+                Some(_) => TextBody::of(tree, raw, part).without_blocks().into(),
+                None => tree.decode_text(raw, part.id),
+            };
+            noscript::readings(html.as_bytes()).for_each(|html| collect(&html, &mut shown));
+        }
     }
-    found
+    shown
+}
+
+/// The attachments that are this part, or in it. They stand in the order of the parts.
+fn of_part(found: &[Attachment], part: PartId) -> impl Iterator<Item = &Attachment> {
+    let start = found.partition_point(|attachment| attachment.part < part);
+    found.iter().skip(start).take_while(move |attachment| attachment.part == part)
 }
 
 /// Reads one HTML text. A link to a picture, a comment or a word in the text show nothing.
@@ -147,7 +165,7 @@ fn starts_like_a_picture(part: &Part, raw: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::message::attachments::{Class, find};
     use crate::message::mime::{Limits, parse};
     use crate::message::splice;
 
@@ -159,7 +177,7 @@ mod tests {
         );
         let raw = [head.as_bytes(), &splice::base64(octets, "\r\n"), b"--b--\r\n"].concat();
         let tree = parse(&raw, &Limits::default());
-        References::new(true).is_shown(&tree, &raw, tree.part(PartId(2)).unwrap())
+        find(&tree, &raw).iter().any(|attachment| attachment.class == Class::InlineImage)
     }
 
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
@@ -181,6 +199,30 @@ mod tests {
             ["", "<!-- <img src=\"cid:i@x\"> -->", "cid:i@x", "<a href=\"cid:i@x\">ici</a>", "<p title=\"cid:i@x\">"]
         {
             assert!(!is_shown("png", "image001.png", PNG, html), "{html}");
+        }
+    }
+
+    #[test]
+    fn what_goes_itself_shows_nothing() {
+        // A file, an attachment, a message inside the message, a tag that is cut out for the data in it.
+        let image = "Content-Type: image/png\r\nContent-ID: <i@x>\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+                     iVBORw0KGgoAAAANSUhEUg==\r\n";
+        let html = "Content-Type: text/html\r\n";
+        let tag = "<img src=\"cid:i@x\">\r\n";
+        let block = "-----BEGIN PGP MESSAGE-----\r\n\r\nhQEMA\r\n-----END PGP MESSAGE-----\r\n";
+        for (text, is_shown) in [
+            (format!("{html}\r\n{tag}"), true),
+            (format!("{html}\r\n{block}{tag}"), true),
+            (format!("{html}\r\nPK\u{3}\u{4}{tag}"), false),
+            (format!("{html}Content-Disposition: attachment\r\n\r\n{tag}"), false),
+            (format!("Content-Type: message/rfc822\r\n\r\n{html}\r\n{tag}"), false),
+            (format!("{html}\r\n{}", tag.replace("src", "lowsrc=\"data:image/png;base64,AAAA\" src")), false),
+        ] {
+            let raw = format!(
+                "Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\n{text}\r\n--b\r\n{image}\r\n--b--\r\n"
+            );
+            let found = find(&parse(raw.as_bytes(), &Limits::default()), raw.as_bytes());
+            assert_eq!(found.last().map(|image| image.class == Class::InlineImage), Some(is_shown), "{text}");
         }
     }
 

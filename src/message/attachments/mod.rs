@@ -125,7 +125,6 @@ fn search(tree: &Tree, raw: &[u8], look: Look) -> Vec<Attachment> {
     let mut found: Vec<Attachment> = Vec::new();
     // Files in texts so far.
     let mut written = 0;
-    let mut images = images::References::new(look == Look::Texts);
     // The part whose subtree goes with it, by depth; and the messages inside the message around the current part.
     let mut whole: Option<u32> = None;
     let mut embedded: Vec<(u32, PartId)> = Vec::new();
@@ -138,7 +137,7 @@ fn search(tree: &Tree, raw: &[u8], look: Look) -> Vec<Attachment> {
         let inside = embedded.last().map(|(_, id)| *id);
         let is_signed = || tree.signed_ancestor(part.id).is_some_and(|id| id != part.id);
         let is_file = || look == Look::Texts && part.is_text() && files::starts_like_one(part, raw);
-        if let Some(class) = class_of(tree, raw, part, &mut images).or_else(|| is_file().then_some(Class::File)) {
+        if let Some(class) = class_of(tree, raw, part).or_else(|| is_file().then_some(Class::File)) {
             found.push(Attachment {
                 part: part.id,
                 class,
@@ -172,11 +171,14 @@ fn search(tree: &Tree, raw: &[u8], look: Look) -> Vec<Attachment> {
         }
     }
     found.dedup_by(|b, a| a.part == b.part && a.place == Place::Part && b.place == Place::Part);
+    let shown = images::shown(tree, raw, &found, look);
+    found.iter_mut().filter(|image| shown.contains(&image.part)).for_each(|image| image.class = Class::InlineImage);
     found
 }
 
-/// The class of a part, `None` when it is text or only holds other parts.
-fn class_of(tree: &Tree, raw: &[u8], part: &Part, images: &mut images::References) -> Option<Class> {
+/// The class of a part, `None` when it is text or only holds other parts. Whether an image is shown is not asked here: that
+/// depends on the texts that stay.
+fn class_of(tree: &Tree, raw: &[u8], part: &Part) -> Option<Class> {
     let is_root = part.id == PartId::ROOT;
     let disposition = part.disposition.as_ref().map(|d| d.kind.as_str());
     let name = part.media_type.name.as_str();
@@ -206,11 +208,11 @@ fn class_of(tree: &Tree, raw: &[u8], part: &Part, images: &mut images::Reference
     if signatures::is_detached(tree, raw, part) || part.is_text() {
         return None;
     }
-    Some(leaf_class(tree, raw, part, images))
+    Some(leaf_class(tree, raw, part))
 }
 
 /// The class of a leaf that is no text.
-fn leaf_class(tree: &Tree, raw: &[u8], part: &Part, images: &mut images::References) -> Class {
+fn leaf_class(tree: &Tree, raw: &[u8], part: &Part) -> Class {
     let disposition = part.disposition.as_ref().map(|d| d.kind.as_str());
     let in_alternative = part
         .parent
@@ -222,7 +224,6 @@ fn leaf_class(tree: &Tree, raw: &[u8], part: &Part, images: &mut images::Referen
         "text/vcard" | "text/x-vcard" | "text/directory" | "text/directory;profile=vcard" => Class::Vcard,
         "application/pgp-keys" => Class::PgpKey,
         "application/applefile" | "application/mac-binhex40" | "application/mac-binhex" => Class::AppleDouble,
-        _ if disposition.is_none_or(|kind| kind == "inline") && images.is_shown(tree, raw, part) => Class::InlineImage,
         _ if in_alternative && part.media_type.main() == "text" && part.file_name().is_none() => Class::AlternativeForm,
         _ if disposition == Some("inline") => Class::InlineFile,
         // A text with a name but without a disposition is shown in the text by some programs.

@@ -112,6 +112,20 @@ impl<'a> TextBody<'a> {
         })
     }
 
+    /// The text as it will be without its blocks.
+    pub(super) fn without_blocks(&self) -> String {
+        let rest = Rest::of(&self.octets, &self.blocks(), self.is_html);
+        self.encoding().decode_without_bom_handling(&rest.octets).0.into_owned()
+    }
+
+    /// How [`Self::octets`] are read.
+    fn encoding(&self) -> &'static Encoding {
+        match self.charset {
+            TextCharset::AsciiCompatible(encoding) => encoding,
+            TextCharset::Utf16 { .. } | TextCharset::Opaque => encoding_rs::UTF_8,
+        }
+    }
+
     fn separate_blocks(&self) -> Option<Vec<TextBlock>> {
         let mut found = self.blocks_in(&self.octets)?;
         for _ in 0..LOOKS_MAX {
@@ -134,11 +148,7 @@ impl<'a> TextBody<'a> {
     fn blocks_in(&self, octets: &[u8]) -> Option<Vec<TextBlock>> {
         let mut found = blocks::find(octets);
         if self.is_html {
-            let encoding = match self.charset {
-                TextCharset::AsciiCompatible(encoding) => encoding,
-                TextCharset::Utf16 { .. } | TextCharset::Opaque => encoding_rs::UTF_8,
-            };
-            found.extend(data_uri::find(octets, encoding));
+            found.extend(data_uri::find(octets, self.encoding()));
         }
         (found.len() <= WRITTEN_MAX).then(|| in_order(found))
     }
