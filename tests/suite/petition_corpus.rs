@@ -17,6 +17,8 @@ const RECALL_PERCENT_MIN: [(corpus::Half, usize); 2] = [(corpus::Half::Developme
 const SHORT_RECALL_PERCENT_MIN: usize = 85;
 /// The same of ordinary mail by another author, requests and chain letters, beside lawful mail of the same words.
 const EVERYDAY_RECALL_PERCENT_MIN: usize = 80;
+/// The same of what unions, candidates and services write most, a request in eight.
+const TRACT_RECALL_PERCENT_MIN: usize = 95;
 /// The same of requests made by allusion, of which many say too little to be told from lawful speech.
 const ALLUSIVE_RECALL_PERCENT_MIN: usize = 70;
 
@@ -44,6 +46,7 @@ fn short_requests_are_told_from_what_sounds_like_them() {
     told_apart(include_str!("../corpus/petition/sentences/development.txt"), SHORT_RECALL_PERCENT_MIN);
     told_apart(include_str!("../corpus/petition/sentences/allusion.txt"), ALLUSIVE_RECALL_PERCENT_MIN);
     told_apart(include_str!("../corpus/petition/sentences/everyday.txt"), EVERYDAY_RECALL_PERCENT_MIN);
+    told_apart(include_str!("../corpus/petition/sentences/tracts.txt"), TRACT_RECALL_PERCENT_MIN);
     // Lawful messages only, meant to deceive.
     told_apart(include_str!("../corpus/petition/sentences/lawful.txt"), 0);
 }
