@@ -86,6 +86,8 @@ enum HeldError {
     NotWaiting(QueueId, State),
     #[error("{0} is not on hold in the mail server's queue; `charter-milter release` will tell what became of it")]
     NotOnHold(QueueId),
+    #[error("{0} is being returned or cancelled, and its sender may know; `charter-milter release` finishes that")]
+    BeingRemoved(QueueId),
 }
 
 impl<E: Into<ReleaseError>> From<E> for HeldError {
@@ -100,13 +102,15 @@ pub fn run(args: &Args) -> Exit {
     let Some(config) = args.config.load() else { return Exit::Failed };
     match work(args, config) {
         Ok(()) => Exit::Fine,
-        Err(error @ (HeldError::Unknown(_) | HeldError::NotWaiting(..) | HeldError::NotOnHold(_))) => {
-            super::say_error(&error);
-            Exit::Found
-        }
         Err(error) => {
             super::say_error(&error);
-            Exit::Failed
+            match error {
+                HeldError::Unknown(_)
+                | HeldError::NotWaiting(..)
+                | HeldError::NotOnHold(_)
+                | HeldError::BeingRemoved(_) => Exit::Found,
+                _ => Exit::Failed,
+            }
         }
     }
 }
@@ -131,6 +135,9 @@ fn work(args: &Args, config: Config) -> Result<(), HeldError> {
         }
         HeldCommand::Release(release) => {
             let entry = waiting(&mut office, &release.queue_id)?;
+            if entry.removal.is_some() {
+                return Err(HeldError::BeingRemoved(release.queue_id.clone()));
+            }
             let done = office.with_release(&*clock::system(), |work| work.release_by_order(&entry))?;
             done.problems.iter().for_each(|problem| super::say(problem));
             report(&release.queue_id, "released", args.json);

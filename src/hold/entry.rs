@@ -8,8 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::plan::Overdue;
 use crate::closed_list::closed_list;
 use crate::store::ReservationId;
 
@@ -209,8 +211,44 @@ pub struct Entry {
     pub released: Option<Timestamp>,
     /// It was let go by order of the postmaster, whatever the hour.
     pub by_order: bool,
-    /// It is being taken out of the queue, and will then be returned or cancelled; its sender has been told.
-    pub removal: Option<State>,
+    /// It is being taken out of the queue.
+    pub removal: Option<Removal>,
+}
+
+/// How a message is taken out of the queue, and how far that has got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// What it is then: returned or cancelled.
+    #[serde(deserialize_with = "word")]
+    pub to: State,
+    /// Why.
+    #[serde(deserialize_with = "word")]
+    pub why: Overdue,
+    /// The reference of the order to do so.
+    pub order: Option<String>,
+    /// Its sender is not told.
+    pub silent: bool,
+    /// How far it has got.
+    #[serde(deserialize_with = "word")]
+    pub stage: Stage,
+}
+
+/// A word of a closed list.
+fn word<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<T, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    word.parse().map_err(|_| D::Error::custom("not a word of the list"))
+}
+
+closed_list! {
+    /// The steps of a removal that have been done. Each is noted before the next, so that nothing is said twice that was said.
+    Stage {
+        /// It is going to be recorded.
+        Begun = "begun",
+        /// It is in the decision log.
+        Recorded = "recorded",
+        /// Its sender knows, or need not.
+        Told = "told",
+    }
 }
 
 impl Entry {

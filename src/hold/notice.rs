@@ -7,6 +7,7 @@
 //! off hold, one configuration error away from delivering it. So the notice is made here and handed to the
 //! mail server's own submission program; only then is the held message deleted, from the hold queue alone.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use data_encoding::BASE64_MIME;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use super::entry::Entry;
 use super::mta::{MtaError, QUOTED_BYTES_MAX, run_program};
 use super::plan::Overdue;
+use crate::message::{mime, splice};
 use crate::wording::Language;
 use crate::wording::returned::{self, Returned};
 
@@ -83,14 +85,14 @@ pub fn compose(entry: &Entry, recipient: &str, original: &[u8], notice: &Notice<
          --{boundary}\nContent-Type: message/delivery-status\n\n\
          Reporting-MTA: dns; {host}\nArrival-Date: {arrived}\n\n\
          Final-Recipient: rfc822; {list}\nAction: failed\nStatus: {status}\n\n\
-         --{boundary}\nContent-Type: {kind}\nContent-Transfer-Encoding: 8bit\n\n",
+         --{boundary}\n{kind}\n\n",
         number = entry.number,
         language = notice.language.tag(),
         text = BASE64_MIME.encode(text.as_bytes()).replace('\r', ""),
         status = status(notice.why),
     )
     .into_bytes();
-    message.extend_from_slice(content);
+    message.extend_from_slice(&content);
     message.extend_from_slice(format!("\n--{boundary}--\n").as_bytes());
     message
 }
@@ -103,13 +105,25 @@ fn status(why: Overdue) -> &'static str {
     }
 }
 
-/// The message, or where it is too long its header (RFC 6522 allows both), and the media type of that.
-fn quoted(original: &[u8]) -> (&'static str, &[u8]) {
-    if original.len() <= QUOTED_BYTES_MAX {
-        return ("message/rfc822", original);
+/// The message, or where it is too long its header (RFC 6522 allows both), below the fields that say what it is.
+///
+/// A field with raw 8-bit octets, as some programs still write them, goes encoded: Postfix looks into the message and would ask
+/// the next server for SMTPUTF8, and where that has none the notice would be lost. `message/rfc822` must not be encoded,
+/// `message/global` may (RFC 6532 section 3.7).
+fn quoted(original: &[u8]) -> (&'static str, Cow<'_, [u8]>) {
+    if original.len() > QUOTED_BYTES_MAX {
+        let end = original.windows(2).position(|pair| pair == b"\n\n").map_or(0, |at| at + 1);
+        let header = original.get(..end.min(QUOTED_BYTES_MAX)).unwrap_or_default();
+        return ("Content-Type: text/rfc822-headers\nContent-Transfer-Encoding: 8bit", header.into());
     }
-    let end = original.windows(2).position(|pair| pair == b"\n\n").map_or(0, |at| at + 1);
-    ("text/rfc822-headers", original.get(..end.min(QUOTED_BYTES_MAX)).unwrap_or_default())
+    let tree = mime::parse(original, &mime::Limits::default());
+    let is_raw = |part: &mime::Part| !original.get(part.header.clone()).unwrap_or_default().is_ascii();
+    if tree.parts().any(is_raw) {
+        let kind = "Content-Type: message/global\nContent-Transfer-Encoding: base64\n\
+                    Content-Disposition: attachment; filename=\"message.eml\"";
+        return (kind, splice::base64(original, "\n").into());
+    }
+    ("Content-Type: message/rfc822\nContent-Transfer-Encoding: 8bit", original.into())
 }
 
 /// A boundary that does not occur in the message: whoever wrote it could not know the whole of it.
@@ -173,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_notice_is_a_report_with_the_reason_the_status_and_the_message() {
-        let original = "From: liste-a@candidats.cnrs.example\nSubject: Réunion\n\nTexte\n.\n";
+        let original = "From: liste-a@candidats.cnrs.example\nSubject: Bonjour\n\nTexte\n.\n";
         let bytes = composed(original.as_bytes());
         let notice = MessageParser::new().parse(&bytes).unwrap();
         assert_eq!(notice.content_type().unwrap().subtype(), Some("report"));
@@ -187,6 +201,22 @@ mod tests {
             text.lines().filter(|line| line.starts_with("Message-ID: <returned.7.12-0123456789abcdef@")).count(),
             1
         );
+    }
+
+    #[test]
+    fn a_message_with_raw_octets_in_its_header_comes_back_encoded() {
+        let part =
+            "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Description: é\n\nx\n--b--\n";
+        for original in ["From: a@b.example\nSubject: Réunion\n\nTexte\n", part] {
+            let bytes = composed(original.as_bytes());
+            assert!(bytes.is_ascii());
+            let notice = MessageParser::new().parse(&bytes).unwrap();
+            let last = notice.parts.iter().rfind(|part| part.content_type().is_some()).unwrap();
+            assert_eq!(last.content_type().unwrap().subtype(), Some("global"));
+            assert_eq!(last.contents(), original.as_bytes());
+        }
+        let text = String::from_utf8(composed("From: a@b.example\n\nTexte à lire\n".as_bytes())).unwrap();
+        assert!(text.contains("message/rfc822") && text.contains("Texte à lire"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::draw::{self, Candidate};
-use super::entry::{Entry, EntryNumber, QueueId, Sighting, State};
+use super::entry::{Entry, EntryNumber, QueueId, Sighting, Stage, State};
 use super::ledger::PastRelease;
 use crate::charter::{Pace, ReleaseOrder};
 use crate::closed_list::closed_list;
@@ -175,8 +175,8 @@ pub enum Action {
     Miss(Missing),
     /// Return it to its sender.
     Return(Overdue),
-    /// Its sender has been told that it will not be delivered: take it out of the queue.
-    Remove(State),
+    /// It is being taken out of the queue: go on with that.
+    Remove,
     /// It has been taken out of the queue: conclude it.
     Removed(State),
 }
@@ -240,11 +240,12 @@ fn fate(situation: &Situation<'_>, case: &Case, found: Option<&Queued>, id_taken
     let now = situation.now;
     let settled = now.duration_since(case.entry.held.entered) >= SETTLING_TIME;
     let on_hold = found.is_some_and(|queued| queued.place == QueuePlace::OnHold);
-    if let (Some(to), true) = (case.entry.removal, case.entry.state.is_open()) {
+    if let (Some(removal), true) = (&case.entry.removal, case.entry.state.is_open()) {
         match found {
-            None => return Fate::Step(Action::Removed(to)),
-            Some(_) if on_hold => return Fate::Step(Action::Remove(to)),
-            Some(_) => {}
+            None if removal.stage == Stage::Told => return Fate::Step(Action::Removed(removal.to)),
+            Some(_) if on_hold => return Fate::Step(Action::Remove),
+            // Somebody else took it out before its sender was told.
+            None | Some(_) => {}
         }
     }
     match (case.entry.state, found) {

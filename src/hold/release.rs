@@ -8,8 +8,9 @@
 //! | see | record, ledger | sees it again: a second record |
 //! | release | record, ledger `released`, mail server | finds it released and still on hold: lets it go, or puts it back when the window has closed |
 //! | recall | mail server, record, ledger | finds it released and on hold: puts it back |
-//! | return | record, notice, ledger `removal`, mail server, ledger `returned` | before `removal`: a second record and notice; after it: only what is missing |
+//! | return | ledger `begun`, record, ledger `recorded`, notice, ledger `told`, mail server, ledger `returned` | goes on there: a second record or notice only if killed right behind the first |
 //!
+//! A message that is cancelled by order goes the same way; once `begun` is in the ledger it is finished, also by a later run.
 //! So a record may be there twice, but nothing is done that is not recorded, nothing leaves twice, and nothing is lost.
 
 use std::collections::{BTreeMap, HashSet};
@@ -18,7 +19,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::chronicle::{self, Cause, Chronicle, ChronicleError};
-use super::entry::{Entry, EntryNumber, QueueId, State};
+use super::entry::{Entry, EntryNumber, QueueId, Removal, Stage, State};
 use super::ledger::{FixedSeed, Ledger, LedgerError};
 use super::mta::{Mta, MtaError, Outcome, Verb};
 use super::notice::{self, Notice, Post};
@@ -176,14 +177,12 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
     /// [`ReleaseError`]; the next run finishes what was begun.
     pub fn cancel(&mut self, entry: &Entry, reference: &str, tell: bool) -> Result<Summary, ReleaseError> {
         let now = (self.clock)();
-        let notice = if tell { Some(self.notice(entry, Overdue::Order, Some(reference), now)?) } else { None };
-        self.chronicle.record(now, chronicle::cancel(entry, Overdue::Order, Some(reference)))?;
-        if let Some(notice) = notice {
-            self.send(entry, &notice)?;
-        }
-        self.ledger.begin_removal(entry.number, entry.state, State::Cancelled)?;
+        let order = Some(reference.to_owned());
+        let begun = Removal { to: State::Cancelled, why: Overdue::Order, order, silent: !tell, stage: Stage::Begun };
+        // One that was begun before is finished as it was begun.
+        let removal = entry.removal.clone().unwrap_or(begun);
         let mut summary = Summary::default();
-        self.remove(entry, State::Cancelled, &mut summary)?;
+        self.withdraw(entry, removal, now, &mut summary)??;
         Ok(summary)
     }
 
@@ -344,10 +343,14 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
                     self.settle(entry, if never { Places::GivenBack } else { Places::Kept }, summary);
                     *summary.missing.entry(missing.as_str()).or_default() += 1;
                 }
-                Action::Return(why) => self.give_back(entry, why, now, summary)?,
-                Action::Remove(to) => {
-                    self.remove(entry, to, summary)?;
-                    summary.returned += 1;
+                Action::Return(why) => {
+                    let to = State::Returned;
+                    let removal = Removal { to, why, order: None, silent: false, stage: Stage::Begun };
+                    self.give_back(entry, removal, now, summary)?;
+                }
+                Action::Remove => {
+                    let Some(removal) = entry.removal.clone() else { continue };
+                    self.give_back(entry, removal, now, summary)?;
                 }
                 Action::Removed(to) => {
                     self.ledger.advance(entry.number, entry.state, to, now)?;
@@ -398,36 +401,58 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
     fn give_back(
         &mut self,
         entry: &Entry,
-        why: Overdue,
+        removal: Removal,
         now: Timestamp,
         summary: &mut Summary,
     ) -> Result<(), ReleaseError> {
-        if entry.held.return_to.is_none() {
-            let id = &entry.held.queue_id;
+        let id = &entry.held.queue_id;
+        if entry.held.return_to.is_none() && removal.why != Overdue::Order {
             summary
                 .problems
                 .push(format!("{id} is too late to be delivered, and names nobody to return it to; cancel it"));
             return Ok(());
         }
-        let notice = match self.notice(entry, why, None, now) {
-            Ok(notice) => notice,
-            Err(error) => {
-                summary
-                    .problems
-                    .push(format!("{} cannot be read, so it is not returned yet: {error}", entry.held.queue_id));
-                return Ok(());
-            }
-        };
-        self.chronicle.record(now, chronicle::cancel(entry, why, None))?;
-        if let Err(error) = self.send(entry, &notice) {
+        match self.withdraw(entry, removal, now, summary)? {
+            Ok(()) => summary.returned += 1,
             // It stays on hold, and its sender is told by a later run.
-            summary.problems.push(format!("{} cannot be returned yet: {error}", entry.held.queue_id));
-            return Ok(());
+            Err(error) => summary.problems.push(format!("{id} cannot be returned yet: {error}")),
         }
-        self.ledger.begin_removal(entry.number, entry.state, State::Returned)?;
-        self.remove(entry, State::Returned, summary)?;
-        summary.returned += 1;
         Ok(())
+    }
+
+    /// Takes a message out of the queue, from the stage that its removal has reached. The inner error: its sender could not be
+    /// told.
+    fn withdraw(
+        &mut self,
+        entry: &Entry,
+        mut removal: Removal,
+        now: Timestamp,
+        summary: &mut Summary,
+    ) -> Result<Result<(), MtaError>, ReleaseError> {
+        let order = removal.order.clone();
+        let must_tell = !removal.silent && removal.stage != Stage::Told;
+        let notice =
+            if must_tell { self.notice(entry, removal.why, order.as_deref(), now).map(Some) } else { Ok(None) };
+        let notice = match notice {
+            Ok(notice) => notice,
+            Err(error) => return Ok(Err(error)),
+        };
+        // Noted also where it is no news: while the ledger cannot be written, nobody is told the same again and again.
+        self.ledger.note_removal(entry.number, entry.state, &removal)?;
+        if removal.stage == Stage::Begun {
+            self.chronicle.record(now, chronicle::cancel(entry, removal.why, order.as_deref()))?;
+            removal.stage = Stage::Recorded;
+            self.ledger.note_removal(entry.number, entry.state, &removal)?;
+        }
+        if removal.stage == Stage::Recorded {
+            if let Some(Err(error)) = notice.map(|notice| self.send(entry, &notice)) {
+                return Ok(Err(error));
+            }
+            removal.stage = Stage::Told;
+            self.ledger.note_removal(entry.number, entry.state, &removal)?;
+        }
+        self.remove(entry, removal.to, summary)?;
+        Ok(Ok(()))
     }
 
     /// The notice for the sender, with the message.

@@ -283,6 +283,26 @@ fn overdue_mail_goes_back_to_its_sender_with_the_reason_and_to_nobody_else() {
 }
 
 #[test]
+fn a_message_with_raw_octets_in_its_header_goes_back_through_a_server_without_smtputf8() {
+    let sink = Sink::offering("250 8BITMIME");
+    let postfix = holding_postfix(&sink);
+    let gateway = Gateway::for_postfix(&postfix);
+    let letter = Letter::new("a@candidats.example", &[LIST]).header("Subject", "Réunion de rentrée");
+    let outcome = postfix.send(&letter);
+    assert!(outcome.is_accepted(), "{outcome:?}");
+    let reply = outcome.last().text();
+    let id = reply.rsplit(' ').next().unwrap();
+    wait_for("the message on hold", || postfix.held().iter().any(|held| held.queue_id == id).then_some(()));
+    gateway.enter(Route::Postfix, id, "a");
+    gateway.configure(Hours::Closed, "", -5);
+    assert_eq!(gateway.release()["returned"], 1);
+    let notice = sink.wait_for("the notice", |received| received.recipients == ["a@candidats.example"]);
+    let message = mail_parser::MessageParser::default().parse(&notice.bytes).unwrap();
+    let text = String::from_utf8_lossy(message.parts.last().unwrap().contents()).into_owned();
+    assert!(text.contains("Réunion de rentrée") && text.contains(&letter.id), "{text}");
+}
+
+#[test]
 fn who_was_struck_off_the_register_keeps_the_last_day_it_had() {
     let sink = Sink::start();
     let postfix = holding_postfix(&sink);

@@ -6,7 +6,7 @@ use rusqlite::{ToSql, named_params};
 
 use super::schema::OPEN;
 use super::{Ledger, LedgerError, rows};
-use crate::hold::entry::{EntryNumber, Held, Sighting, State};
+use crate::hold::entry::{EntryNumber, Held, Removal, Sighting, State};
 
 impl Ledger {
     /// Enters messages that are about to be held; they are on the disk when this returns.
@@ -70,13 +70,16 @@ impl Ledger {
         )
     }
 
-    /// Notes that a message is about to be deleted from the queue, and how it is then to be concluded: a crash between the
-    /// deletion and the conclusion must not look as if the message had vanished, and its sender is told once.
+    /// Notes that a message is being taken out of the queue, and how far that has got: a crash between the deletion and the
+    /// conclusion must not look as if the message had vanished, and its sender is told once.
     ///
     /// # Errors
     /// [`LedgerError::Moved`] when the entry is not in state `from` any more.
-    pub fn begin_removal(&mut self, number: EntryNumber, from: State, to: State) -> Result<(), LedgerError> {
-        self.change(number, from, "removal = :to", named_params! { ":to": to.as_str() })
+    pub fn note_removal(&mut self, number: EntryNumber, from: State, removal: &Removal) -> Result<(), LedgerError> {
+        let removal =
+            serde_json::to_string(removal).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()));
+        let removal = removal.map_err(|source| self.error(source))?;
+        self.change(number, from, "removal = :removal", named_params! { ":removal": removal })
     }
 
     /// Puts back a message that was marked as released and never left the hold queue: it waits again, and the mark

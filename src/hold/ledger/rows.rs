@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params};
 
 use super::PastRelease;
-use crate::hold::entry::{Entry, EntryNumber, Held, NotAQueueId, Sighting};
+use crate::hold::entry::{Entry, EntryNumber, Held, NotAQueueId, Removal, Sighting, Stage};
+use crate::hold::plan::Overdue;
 use crate::store::ReservationId;
 
 /// Why a line could not be read.
@@ -93,9 +94,15 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry, Unreadable> {
         by_order: row.get("by_order")?,
         removal: row
             .get::<_, Option<String>>("removal")?
-            .map(|state| state.parse().map_err(|()| damaged("the state it is to be removed to")))
+            .map(|removal| removal_from(&removal).ok_or_else(|| damaged("how it is taken out of the queue")))
             .transpose()?,
     })
+}
+
+/// Before version 3 of the tables there was only the state, noted when the sender had been told.
+fn removal_from(column: &str) -> Option<Removal> {
+    let told = |to| Removal { to, why: Overdue::Order, order: None, silent: false, stage: Stage::Told };
+    column.parse().map(told).ok().or_else(|| serde_json::from_str(column).ok())
 }
 
 /// Reads a release from a line that names who let go what, and when.

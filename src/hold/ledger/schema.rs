@@ -15,7 +15,7 @@ const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Marks the file as a ledger (SQLite's `application_id`): the letters `ChMl`.
 const APPLICATION_ID: i32 = 0x4368_4D6C;
 /// The version of the tables below (SQLite's `user_version`).
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 /// What makes tables of version 1 tables of version 2.
 const TO_VERSION_2: &str = "ALTER TABLE held ADD COLUMN beside TEXT; ALTER TABLE held ADD COLUMN reservation BLOB";
 
@@ -24,7 +24,7 @@ pub(super) const WAITING: &str = "state IN ('entered', 'seen-in-queue')";
 /// [`State::is_open`](crate::hold::State::is_open), as a condition on `held`.
 pub(super) const OPEN: &str = "state IN ('entered', 'seen-in-queue', 'released')";
 
-/// The tables. Times are milliseconds since 1970-01-01T00:00:00Z; `beside` is JSON. SQLite uses an index on some rows only for a question that
+/// The tables. Times are milliseconds since 1970-01-01T00:00:00Z; `removal` and `beside` are JSON. SQLite uses an index on some rows only for a question that
 /// has the very condition of the index.
 fn tables() -> String {
     format!(
@@ -101,8 +101,11 @@ impl Ledger {
                 transaction.execute_batch(&tables())?;
                 transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            } else if read("application_id")? == APPLICATION_ID && read("user_version")? == 1 {
-                transaction.execute_batch(TO_VERSION_2)?;
+            } else if read("application_id")? == APPLICATION_ID && matches!(read("user_version")?, 1 | 2) {
+                if read("user_version")? == 1 {
+                    transaction.execute_batch(TO_VERSION_2)?;
+                }
+                // What version 2 wrote into `removal` is still understood; it would not understand what version 3 writes.
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
             Ok((read("application_id")?, read("user_version")?))

@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::hold::entry::{Beside, Held, Route, Sighting};
+use crate::hold::entry::{Beside, Held, Route, Sighting, Stage};
 use crate::store::ReservationId;
 
 const NOON: Timestamp = Timestamp::constant(1_529_917_200, 0);
@@ -199,6 +199,19 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date_with_what_waits_in_it() {
 }
 
 #[test]
+fn a_removal_of_the_second_version_is_one_of_which_the_sender_knows() {
+    let place = place();
+    let mut ledger = Ledger::open(&place.file).unwrap();
+    ledger.enter(&[&held("3F2A41C2B", "p1")]).unwrap();
+    ledger.connection.execute("UPDATE held SET removal = 'returned'", []).unwrap();
+    ledger.connection.pragma_update(None, "user_version", 2).unwrap();
+    drop(ledger);
+    let ledger = Ledger::open(&place.file).unwrap();
+    let removal = ledger.all_entries().unwrap().remove(0).removal.unwrap();
+    assert_eq!((removal.to, removal.stage), (State::Returned, Stage::Told));
+}
+
+#[test]
 fn a_file_that_is_no_ledger_of_this_version_is_refused() {
     let other = place();
     Connection::open(&other.file).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
@@ -206,9 +219,9 @@ fn a_file_that_is_no_ledger_of_this_version_is_refused() {
     assert!(error.ends_with("another program's"), "{error}");
 
     let newer = place();
-    Ledger::open(&newer.file).unwrap().connection.pragma_update(None, "user_version", 3).unwrap();
+    Ledger::open(&newer.file).unwrap().connection.pragma_update(None, "user_version", 4).unwrap();
     let error = Ledger::open(&newer.file).unwrap_err().to_string();
-    assert!(error.ends_with("its tables have version 3, this program knows 2"), "{error}");
+    assert!(error.ends_with("its tables have version 4, this program knows 3"), "{error}");
 
     let garbage = place();
     std::fs::write(&garbage.file, "x".repeat(8_192)).unwrap();

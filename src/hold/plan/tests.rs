@@ -1,5 +1,6 @@
 use super::super::ledger::tests::held;
 use super::*;
+use crate::hold::entry::Removal;
 
 const OPENING: i64 = 3_600;
 const CLOSING: i64 = 7_200;
@@ -316,8 +317,14 @@ fn senders_take_turns_across_runs() {
 #[test]
 fn a_removal_that_was_interrupted_is_finished_and_told_once() {
     let mut world = World::new(60, vec![case(1, "a", State::SeenInQueue)], QueuePlace::OnHold);
-    world.cases[0].entry.removal = Some(State::Returned);
-    assert_eq!(world.actions(), [Action::Remove(State::Returned)]);
+    let removal =
+        |stage| Some(Removal { to: State::Returned, why: Overdue::PeriodOver, order: None, silent: false, stage });
+    for stage in Stage::ALL {
+        world.cases[0].entry.removal = removal(*stage);
+        assert_eq!(world.actions(), [Action::Remove]);
+    }
     world.queue.clear();
     assert_eq!(world.actions(), [Action::Removed(State::Returned)], "it did not vanish");
+    world.cases[0].entry.removal = removal(Stage::Recorded);
+    assert_eq!(world.actions(), [Action::Miss(Missing::Vanished)], "nobody told its sender");
 }

@@ -522,6 +522,47 @@ fn the_postmaster_may_let_go_and_cancel_at_any_hour() {
 }
 
 #[test]
+fn a_cancellation_that_was_killed_is_finished_and_never_delivered() {
+    for fuse in 0..6 {
+        let bench = Bench::with(&[("3F2A41C01", "a")]);
+        bench.run_at(60).unwrap();
+        let entry = bench.ledger().all_entries().unwrap().remove(0);
+        bench.world.fuse.set(fuse);
+        bench.with_release(|release| {
+            let _ = release.cancel(&entry, "CE-2018-07", true);
+        });
+        bench.world.fuse.set(-1);
+        bench.run_at(OPENING).unwrap();
+        bench.run_at(OPENING + 60).unwrap();
+        assert_eq!(bench.states(), [State::Cancelled], "killed before effect {fuse}");
+        assert!(bench.world.delivered.borrow().is_empty(), "killed before effect {fuse}");
+        let notices = bench.world.notices.borrow();
+        assert_eq!(notices.len(), 1, "killed before effect {fuse}");
+        assert!(notices[0].1.contains("Text of 3F2A41C01"));
+    }
+}
+
+#[test]
+fn while_the_ledger_cannot_be_written_nobody_is_told_anything() {
+    let bench = Bench::with(&[("3F2A41C01", "a"), ("3F2A41C02", "b")]);
+    bench.run_at(60).unwrap();
+    let records = bench.world.kinds().len();
+    let entries = bench.ledger().all_entries().unwrap();
+    let full = rusqlite::Connection::open(bench.directory.path().join("ledger.sqlite")).unwrap();
+    full.execute_batch("CREATE TRIGGER full BEFORE UPDATE ON held BEGIN SELECT RAISE(FAIL, 'disk full'); END").unwrap();
+    bench.world.deadline.set(Some(90));
+    for at in [120, 180, 240] {
+        assert!(bench.run_at(at).is_err());
+    }
+    bench.with_release(|release| assert!(release.cancel(&entries[1], "CE-2018-07", true).is_err()));
+    assert_eq!((bench.world.notices.borrow().len(), bench.world.kinds().len()), (0, records));
+    full.execute_batch("DROP TRIGGER full").unwrap();
+    bench.run_at(300).unwrap();
+    assert_eq!(bench.states(), [State::Returned, State::Returned]);
+    assert_eq!(bench.world.notices.borrow().len(), 2);
+}
+
+#[test]
 fn a_release_by_order_that_was_killed_is_finished_outside_the_window() {
     for fuse in 0..3 {
         let bench = Bench::with(&[("3F2A41C01", "a")]);

@@ -80,6 +80,11 @@ pub struct Sink {
 impl Sink {
     /// Starts a sink on a free loopback port.
     pub fn start() -> Self {
+        Self::offering("250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 SIZE 0")
+    }
+
+    /// The same with these extensions: the lines behind the first of the reply to EHLO.
+    pub fn offering(extensions: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shelf = Arc::new(Shelf::default());
@@ -87,7 +92,7 @@ impl Sink {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let Some(shelf) = weak.upgrade() else { break };
-                std::thread::spawn(move || serve(&stream, &shelf));
+                std::thread::spawn(move || serve(&stream, &shelf, extensions));
             }
         });
         Self { address, shelf }
@@ -142,7 +147,7 @@ impl Drop for Sink {
 }
 
 /// Speaks SMTP with one client until it leaves.
-fn serve(stream: &TcpStream, shelf: &Shelf) {
+fn serve(stream: &TcpStream, shelf: &Shelf, extensions: &str) {
     let _ = stream.set_nodelay(true);
     let Ok(reading) = stream.try_clone() else { return };
     let mut lines = BufReader::new(reading);
@@ -155,7 +160,7 @@ fn serve(stream: &TcpStream, shelf: &Shelf) {
         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
         let verb = line.to_ascii_uppercase();
         let going_on = if verb.starts_with("EHLO") {
-            say("250-sink.example\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 SIZE 0")
+            say(&format!("250-sink.example\r\n{extensions}"))
         } else if verb.starts_with("MAIL FROM:") {
             (message.sender, message.sender_parameters) = path_and_parameters(line.split_at(10).1);
             say("250 2.1.0 sender ok")
