@@ -87,11 +87,13 @@ eval:
 install: build
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/charter-milter
 	install -d -m 755 $(DESTDIR)$(DOC)/charters $(DESTDIR)$(PREFIX)/lib/systemd/system/charter-milter.service.d \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/charter-milter.socket.d \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 README.md docs/*.md conf/charter-milter.toml $(DESTDIR)$(DOC)/
 	install -m 644 conf/charters/*.toml $(DESTDIR)$(DOC)/charters/
 	for unit in systemd/*.service systemd/*.socket systemd/*.timer; do \
 		sed 's,/usr/bin/,$(PREFIX)/bin/,' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit#systemd/} || exit 1; done
-	install -m 644 systemd/charter-milter.service.d/* $(DESTDIR)$(PREFIX)/lib/systemd/system/charter-milter.service.d/
+	for unit in service socket; do install -m 644 systemd/charter-milter.$$unit.d/* \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/charter-milter.$$unit.d/ || exit 1; done
 	$(PROGRAM) manual $(DESTDIR)$(PREFIX)/share/man/man1
 	$(PROGRAM) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/charter-milter

@@ -24,6 +24,7 @@ pub mod gateway;
 pub mod hold;
 pub mod message;
 pub mod milter;
+mod ownership;
 pub mod proof;
 pub mod store;
 pub mod wording;

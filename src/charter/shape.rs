@@ -26,14 +26,19 @@ pub(super) fn receipts(case: &Case<'_>, rule: ReceiptsRule) -> Answer {
     if !fields.is_empty() {
         edits.push(Edit::RemoveReceiptRequests);
     }
+    let kept = notify && case.envelope.keeps_notify;
     if notify {
-        edits.push(Edit::NeutraliseNotify);
         fields.push("NOTIFY=SUCCESS".to_owned());
     }
+    if notify && !kept {
+        edits.push(Edit::NeutraliseNotify);
+    }
     if signed {
-        // It cannot be taken out without breaking the signature: the message is marked.
-        edits.push(mark(ReasonCode::ReceiptRequested));
         fields.push("receiptRequest".to_owned());
+    }
+    if signed || kept {
+        // It cannot be taken out, not without breaking the signature or not from this mail server: the message is marked.
+        edits.push(mark(ReasonCode::ReceiptRequested));
     }
     let evidence = Evidence::Fields(fields);
     match rule {

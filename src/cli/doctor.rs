@@ -61,6 +61,8 @@ closed_list! {
         SoftBounce = "soft-bounce",
         /// The mail server reaches the filter's socket.
         Socket = "socket",
+        /// Nobody is told of a successful delivery.
+        Receipts = "receipts",
         /// Held mail can be let go.
         ReleaseRights = "release-rights",
         /// Held mail is being let go.

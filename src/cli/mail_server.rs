@@ -1,7 +1,6 @@
 //! What `release` and `held` share: the mail server, the ledger, the log and the stops that the configuration names.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::hold::mta::{HelperClient, Mta, MtaError, Postfix, PostfixTools, Queue
 use crate::hold::notice::Submission;
 use crate::hold::regime::InForce;
 use crate::hold::release::{Places, Release, ReleaseError};
+use crate::ownership;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Quotas as _, Stops as _, StoreError};
 
@@ -123,7 +123,7 @@ impl Office {
 pub fn lock(state: &StateDirectory) -> Result<Option<File>, Trouble> {
     let path = state.release_lock();
     let failed = |source| Trouble::File { path: path.clone(), source };
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+    let file = ownership::open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

@@ -2,6 +2,7 @@
 
 use crate::charter::MailboxState;
 use crate::config::Config;
+use crate::config::daemon::MtaKind;
 use crate::message::address::RecipientSyntax;
 use crate::message::mime;
 
@@ -56,5 +57,11 @@ impl InForce {
             },
             config,
         }
+    }
+
+    /// Whether the mail server keeps requests for receipts in the envelope.
+    #[must_use]
+    pub fn keeps_notify(&self) -> bool {
+        self.config.daemon.mta.kind == MtaKind::Sendmail
     }
 }

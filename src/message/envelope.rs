@@ -21,6 +21,9 @@ pub struct Envelope {
     pub declared_size_bytes: Option<u64>,
     /// The client asked for SMTPUTF8 (RFC 6531).
     pub smtputf8: bool,
+    /// The mail server keeps what a recipient's `NOTIFY` asked for, whatever a filter does: Sendmail adds the wishes of a
+    /// recipient that is given again to those it had.
+    pub keeps_notify: bool,
     /// The recipients, in order.
     pub recipients: Vec<Recipient>,
     /// When MAIL FROM came in.

@@ -88,6 +88,7 @@ impl Session {
             sender: address.and_then(Result::ok),
             declared_size_bytes: value("SIZE").and_then(|size| size.parse().ok()),
             smtputf8: value("SMTPUTF8").is_some(),
+            keeps_notify: self.gateway.in_force().keeps_notify(),
             recipients: Vec::new(),
             arrived: Some(self.gateway.now()),
             queue_id: None,

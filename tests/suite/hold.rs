@@ -1,6 +1,6 @@
 //! Held mail with real mail servers: the real `release`, the real queue tools, a real queue.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -519,6 +519,21 @@ fn quarantined_mail_of_sendmail_leaves_in_its_window() {
     let notice = sink.wait_for("the notice", |received| received.recipients == ["b@candidats.example"]);
     assert!(notice.body_text().contains(&letter.id), "{}", notice.body_text());
     assert_eq!((sendmail.quarantined().len(), gateway.states()[1]), (0, State::Returned));
+}
+
+#[test]
+fn what_root_makes_before_the_daemon_starts_is_the_daemon_s() {
+    let sink = Sink::start();
+    let postfix = holding_postfix(&sink);
+    let gateway = Gateway::for_postfix(&postfix);
+    let daemon = Some(65_534);
+    std::fs::remove_dir_all(gateway.state()).unwrap();
+    std::fs::create_dir(gateway.state()).unwrap();
+    std::os::unix::fs::chown(gateway.state(), daemon, daemon).unwrap();
+    gateway.release();
+    for entry in std::fs::read_dir(gateway.state()).unwrap().map(Result::unwrap) {
+        assert_eq!(Some(entry.metadata().unwrap().uid()), daemon, "{:?}", entry.path());
+    }
 }
 
 #[test]

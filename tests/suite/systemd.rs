@@ -50,7 +50,34 @@ fn the_helper_that_is_root_is_as_small_as_it_can_be() {
 #[test]
 fn systemd_understands_every_unit() {
     let directory = tempfile::tempdir().unwrap();
-    let program_there = directory.path().join("charter-milter");
+    let files = copies(directory.path());
+    assert!(files.len() >= 8, "{files:?}");
+    assert_eq!(complaints(directory.path(), files), "");
+}
+
+#[test]
+fn systemd_understands_the_drop_ins_for_a_network_and_for_sendmail() {
+    for name in ["network", "sendmail"] {
+        let directory = tempfile::tempdir().unwrap();
+        let files = copies(directory.path());
+        for unit in ["charter-milter.service", "charter-milter.socket"] {
+            let example = units().join(format!("{unit}.d/{name}.conf.example"));
+            let Ok(text) = std::fs::read_to_string(example) else { continue };
+            let drop_ins = directory.path().join(format!("{unit}.d"));
+            std::fs::create_dir(&drop_ins).unwrap();
+            // A slip in a drop-in is said; this one shows that drop-ins are read at all.
+            std::fs::write(drop_ins.join("slip.conf"), "[Unit]\nSlip=yes\n").unwrap();
+            assert!(complaints(directory.path(), files.clone()).contains("Slip"), "{unit}");
+            std::fs::remove_file(drop_ins.join("slip.conf")).unwrap();
+            std::fs::write(drop_ins.join(format!("{name}.conf")), text).unwrap();
+        }
+        assert_eq!(complaints(directory.path(), files), "", "{name}");
+    }
+}
+
+/// The units as they can be looked at where neither the program nor its user, nor the manual, are installed.
+fn copies(directory: &Path) -> Vec<PathBuf> {
+    let program_there = directory.join("charter-milter");
     std::fs::write(&program_there, "#!/bin/sh\n").unwrap();
     std::fs::set_permissions(&program_there, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let mut files = Vec::new();
@@ -60,16 +87,14 @@ fn systemd_understands_every_unit() {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        // Neither the program nor its user, nor the manual, are installed where the tests run.
         let text = text.replace("/usr/bin/charter-milter", program_there.to_str().unwrap());
         let text: String =
             text.lines().filter(|line| !line.starts_with("Documentation=")).flat_map(|line| [line, "\n"]).collect();
-        let file = directory.path().join(path.file_name().unwrap());
+        let file = directory.join(path.file_name().unwrap());
         std::fs::write(&file, text).unwrap();
         files.push(file);
     }
-    assert!(files.len() >= 8, "{files:?}");
-    assert_eq!(complaints(directory.path(), files), "");
+    files
 }
 
 /// What systemd has to say against the units `files`, which lie in `directory`.

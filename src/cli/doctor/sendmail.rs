@@ -1,6 +1,7 @@
 //! What `doctor` asks of Sendmail: it reads `sendmail.cf`.
 
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use super::{Check, Finding};
@@ -24,7 +25,29 @@ pub struct Unreadable {
 pub fn examine(daemon: &Daemon) -> Result<Vec<Finding>, Unreadable> {
     let path = daemon.mta.config_directory.join("sendmail.cf");
     let bytes = std::fs::read(&path).map_err(|source| Unreadable { path, source })?;
-    Ok(judge(&String::from_utf8_lossy(&bytes), &daemon.listeners))
+    let cf = String::from_utf8_lossy(&bytes);
+    let mut findings = judge(&cf, &daemon.listeners);
+    findings.extend(ours(&cf, &daemon.listeners).map(|filter| socket(&filter)));
+    Ok(findings)
+}
+
+/// Whether something listens where Sendmail asks.
+fn socket(filter: &Filter<'_>) -> Finding {
+    let shown = filter.socket;
+    let reached = match filter.socket.split_once(':') {
+        Some(("unix" | "local", path)) => UnixStream::connect(path).map(drop),
+        // Where a host of the network is asked, or none is named, is Sendmail's to find out.
+        _ => Ok(()),
+    };
+    match reached {
+        Ok(()) => Finding::fine(Check::Socket, format!("Sendmail's socket is {shown}")),
+        Err(error) => Finding::fault(
+            Check::Socket,
+            format!("nobody answers on {shown}: {error}"),
+            "every message to a protected list gets 451",
+            "systemctl enable --now charter-milter.socket; it must lie where INPUT_MAIL_FILTER says",
+        ),
+    }
 }
 
 /// A filter as an `X` line defines it.
@@ -61,13 +84,29 @@ fn is_ours(socket: &str, listeners: &[Listener]) -> bool {
     })
 }
 
+/// This filter, among those that are asked.
+fn ours<'a>(cf: &'a str, listeners: &[Listener]) -> Option<Filter<'a>> {
+    let in_use: Vec<&str> = option(cf, "InputMailFilters").split([',', ';']).map(str::trim).collect();
+    filters(cf).into_iter().find(|filter| in_use.contains(&filter.name) && is_ours(filter.socket, listeners))
+}
+
+/// The daemons that ask other filters than all do, or none: what they say instead of `InputMailFilters`.
+fn own_filters(cf: &str) -> impl Iterator<Item = &str> {
+    let daemons = cf.lines().filter_map(|line| line.strip_prefix("O DaemonPortOptions="));
+    daemons.filter_map(|daemon| {
+        let mut fields = daemon.split(',').map(str::trim);
+        fields.find_map(|field| {
+            let (key, value) = field.split_once('=')?;
+            // Sendmail goes by the first letter.
+            key.trim().starts_with(['I', 'i']).then_some(value.trim())
+        })
+    })
+}
+
 /// What is wrong with a `sendmail.cf`.
 #[must_use]
 pub fn judge(cf: &str, listeners: &[Listener]) -> Vec<Finding> {
-    let in_use: Vec<&str> = option(cf, "InputMailFilters").split([',', ';']).map(str::trim).collect();
-    let filters = filters(cf);
-    let ours = filters.iter().find(|filter| in_use.contains(&filter.name) && is_ours(filter.socket, listeners));
-    let Some(ours) = ours else {
+    let Some(ours) = ours(cf, listeners) else {
         return vec![Finding::fault(
             Check::Milter,
             "InputMailFilters does not name this filter",
@@ -92,6 +131,25 @@ pub fn judge(cf: &str, listeners: &[Listener]) -> Vec<Finding> {
             "while the filter is down every message passes unjudged",
             fix,
         ),
+    });
+    if let Some(own) = own_filters(cf).find(|own| !own.split(';').any(|name| name.trim() == ours.name)) {
+        findings.push(Finding::fault(
+            Check::Services,
+            format!("a DaemonPortOptions has InputMailFilters={own}"),
+            "what comes in through that daemon passes unjudged",
+            format!("take InputMailFilters out of its DAEMON_OPTIONS, or name {} there", ours.name),
+        ));
+    }
+    let private = option(cf, "PrivacyOptions");
+    findings.push(if private.split([',', ' ']).any(|word| word.trim().eq_ignore_ascii_case("noreceipts")) {
+        Finding::fine(Check::Receipts, "no delivery receipts (PrivacyOptions has noreceipts)")
+    } else {
+        Finding::advice(
+            Check::Receipts,
+            "PrivacyOptions lacks noreceipts",
+            "senders may have themselves told of successful deliveries; no filter can take such a request back from Sendmail",
+            "define(`confPRIVACY_FLAGS', `authwarnings,noreceipts')dnl in sendmail.mc",
+        )
     });
     let missing: Vec<String> = MACROS
         .iter()
@@ -125,7 +183,7 @@ mod tests {
         vec![Listener { address, role: Role::Full, mode: 0o660, group: None }]
     }
 
-    const GOOD: &str = "O InputMailFilters=greylist, charter-milter\nO Milter.macros.envfrom=i, {auth_type}, {auth_authen}, {mail_addr}\n\
+    const GOOD: &str = "O PrivacyOptions=authwarnings,noreceipts\nO DaemonPortOptions=Name=MTA, Port=25\nO InputMailFilters=greylist, charter-milter\nO Milter.macros.envfrom=i, {auth_type}, {auth_authen}, {mail_addr}\n\
                         Xgreylist, S=local:/run/g.sock\nXcharter-milter, S=unix:/run/charter-milter/milter.sock, F=T, T=C:10s;S:30s\n";
 
     fn levels(cf: &str) -> Vec<(Check, Level)> {
@@ -143,9 +201,23 @@ mod tests {
         assert_eq!(levels(&GOOD.replace("milter/milter.sock", "milter/other.sock")), [(Check::Milter, Level::Fault)]);
         assert_eq!(levels(&GOOD.replace("F=T, ", "")).get(1), Some(&(Check::DefaultAction, Level::Fault)));
         assert_eq!(levels(&GOOD.replace("F=T", "F=R")).get(1), Some(&(Check::DefaultAction, Level::Fault)));
-        assert_eq!(
-            levels(&GOOD.replace("i, {auth_type}", "{auth_type}")).get(2),
-            Some(&(Check::Macros, Level::Advice))
-        );
+        let found = |from: &str, to: &str, wanted| assert!(levels(&GOOD.replace(from, to)).contains(&wanted), "{to}");
+        found("i, {auth_type}", "{auth_type}", (Check::Macros, Level::Advice));
+        found(",noreceipts", "", (Check::Receipts, Level::Advice));
+        for own in ["", "greylist"] {
+            found("Port=25", &format!("Port=25, InputMailFilters={own}"), (Check::Services, Level::Fault));
+        }
+        found("Port=25", "Port=25, InputMailFilters=greylist;charter-milter", (Check::Macros, Level::Fine));
+    }
+
+    #[test]
+    fn a_socket_that_nobody_answers_on_is_a_fault() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("milter.sock");
+        let named = format!("unix:{}", path.display());
+        let filter = Filter { name: "charter", socket: &named, flag: Some("T") };
+        assert_eq!(socket(&filter).level, Level::Fault);
+        let _listening = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(socket(&filter).level, Level::Fine);
     }
 }

@@ -1,14 +1,12 @@
 //! The ledger's file: its tables, how it is made, and how a file that is no ledger of this version is told.
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Ledger, LedgerError};
+use crate::ownership;
 
 /// How long one process waits for another's transaction; those are short, so a longer wait means that something is stuck.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -71,13 +69,7 @@ CREATE TABLE draw (
 
 /// Opens the file; makes one, readable by its owner alone, where there is none.
 pub(super) fn connect(file: &Path) -> Result<Connection, LedgerError> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(file)
-        .and_then(|created| give_to_owner_of_directory(&created, file))
-        .map_err(|source| LedgerError::Create { path: file.to_owned(), source })?;
+    ownership::open(file).map_err(|source| LedgerError::Create { path: file.to_owned(), source })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(file, flags).map_err(|source| LedgerError::Sqlite { path: file.to_owned(), source })
 }
@@ -122,17 +114,6 @@ impl Ledger {
     fn foreign(&self, what: String) -> LedgerError {
         LedgerError::Foreign { path: self.path.clone(), what }
     }
-}
-
-/// A ledger that root makes in the daemon's own directory must be the daemon's: it could not write to it otherwise. (The two
-/// files that SQLite keeps beside it follow the owner of the ledger by themselves.)
-fn give_to_owner_of_directory(created: &File, file: &Path) -> io::Result<()> {
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (directory, own) = (std::fs::metadata(directory)?, created.metadata()?);
-    if own.len() == 0 && own.uid() == 0 && directory.uid() != 0 && rustix::process::geteuid().is_root() {
-        std::os::unix::fs::fchown(created, Some(directory.uid()), Some(directory.gid()))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

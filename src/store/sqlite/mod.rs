@@ -23,6 +23,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+use crate::ownership;
 
 /// How many jobs may wait. Sessions beyond it wait for a place, which is the back-pressure the gateway needs.
 const JOBS_WAITING_MAX: usize = 4096;
@@ -76,6 +77,8 @@ impl Sqlite {
         flags |= if options.read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
         if options.create {
             flags |= OpenFlags::SQLITE_OPEN_CREATE;
+            // Why it cannot be made is for SQLite to say.
+            let _ = ownership::open(file);
         }
         let mut connection = Connection::open_with_flags(file, flags)?;
         schema::prepare(&mut connection, options)?;

@@ -32,13 +32,18 @@ fn sendmail_refuses_edits_and_passes_as_it_is_told() {
     let closed = sendmail.send(&from_a("close@listes.example"));
     assert_eq!(closed.last().code, 550, "{closed:?}");
 
-    let edited = from_a("editee@listes.example")
+    let mut edited = from_a("editee@listes.example")
         .attach("tract.pdf", "application/pdf", b"contenu")
         .header("Return-Receipt-To", "x@y.example");
+    edited.recipients = vec!["editee@listes.example> NOTIFY=SUCCESS".to_owned()];
     let outcome = sendmail.send(&edited);
     assert!(outcome.is_accepted(), "{outcome:?}\n{}", gateway.daemon_log());
     let received = sink.wait_for_id(&edited.id);
     assert_eq!(received.sender, "editee-retours@listes.example");
+    // Sendmail keeps the request, and nobody says that it was removed.
+    assert!(received.recipient_parameters[0].contains("SUCCESS"), "{:?}", received.recipient_parameters);
+    assert_eq!(received.header_value("X-Charter-Finding"), "receipt-requested");
+    assert!(!received.header_value("X-Charter-Edits").contains("notify"), "{}", received.header());
     assert!(received.header_values("Return-Receipt-To").is_empty(), "{}", received.header());
     assert_eq!(received.header_values("Subject").len(), 1, "{}", received.header());
     assert_eq!(received.header_values("List-Id").len(), 1, "{}", received.header());
