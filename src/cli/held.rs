@@ -109,7 +109,7 @@ pub fn run(args: &Args) -> Exit {
                 | HeldError::NotWaiting(..)
                 | HeldError::NotOnHold(_)
                 | HeldError::BeingRemoved(_) => Exit::Found,
-                _ => Exit::Failed,
+                HeldError::Trouble(_) => Exit::Failed,
             }
         }
     }

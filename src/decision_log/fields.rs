@@ -114,7 +114,12 @@ pub const FIELDS: &[Field] = &[
     may("judgement", "reason", Holds::Text, "The reason code of the deciding rule."),
     may("judgement", "clause", Holds::Text, "The clause of the deciding rule."),
     must("judgement", "statistics", Holds::Flag, "Whether figures for each sender may be computed (drancy:III.3.d)."),
-    may("judgement", "sender", Holds::Text, "Pseudonym of the registered sender; absent when none was recognised."),
+    may(
+        "judgement",
+        "sender",
+        Holds::Text,
+        "Pseudonym of the registered sender, with the reason `sender-not-proven` of the one that the message claims to be from; absent when none was recognised.",
+    ),
     may(
         "judgement",
         "from",

@@ -105,9 +105,22 @@ pub enum ProofError {
     /// The record is not in the tree that was signed.
     #[error("the record is not in the log that was signed")]
     NotIncluded,
-    /// The checkpoint is not the one that was kept.
-    #[error("the checkpoint in the proof is not the one that was kept")]
-    OtherCheckpoint,
+    /// The proof holds, against another checkpoint than the one that was kept.
+    #[error(
+        "the proof agrees with itself, but is against the first {proof} records, and the checkpoint that was kept is of {kept}: neither \
+         confirms the other. Ask for one against yours (`log prove … --checkpoint FILE`), or verify the whole log with it"
+    )]
+    OtherCheckpoint {
+        /// Lines in the tree of the proof's checkpoint.
+        proof: u64,
+        /// Lines in the tree of the one that was kept.
+        kept: u64,
+    },
+    /// Two checkpoints of as many lines are not the same.
+    #[error(
+        "the checkpoint in the proof and the one that was kept are of as many records, and are not the same: there are two logs"
+    )]
+    TwoLogs,
     /// The record is about another message.
     #[error("the record is not about this Message-ID")]
     OtherMessage,
@@ -327,10 +340,6 @@ impl Proof {
         if against.reference.as_ref().is_some_and(|quoted| !quoted.is(record.index, &record.leaf)) {
             return Err(ProofError::OtherReference);
         }
-        let kept = match &against.kept {
-            Some(kept) if Checkpoint::parse(kept)? != head => return Err(ProofError::OtherCheckpoint),
-            kept => kept.is_some(),
-        };
         let (sealed, own) = match &event {
             Event::Decision(decision) => (decision.message_id.as_ref(), Some(&decision.reference)),
             _ => (None, None),
@@ -342,6 +351,14 @@ impl Proof {
             let opening = self.extra.opening_key.as_deref().ok_or(ProofError::NoOpeningKey)?;
             if !sealed.is_some_and(|sealed| opens(sealed, opening, id)) {
                 return Err(ProofError::OtherMessage);
+            }
+        }
+        if let Some(kept) = against.kept.as_deref().map(Checkpoint::parse).transpose()? {
+            let is_same_tree = (&kept.origin, kept.size, kept.root) == (&head.origin, head.size, head.root);
+            match kept.size == head.size {
+                true if is_same_tree => {}
+                true => return Err(ProofError::TwoLogs),
+                false => return Err(ProofError::OtherCheckpoint { proof: head.size, kept: kept.size }),
             }
         }
         // Whoever kept the checkpoint may hold cosignatures that the log has not.
@@ -356,7 +373,7 @@ impl Proof {
             signed: head.time,
             key: key_name(&key),
             first_key_confirmed: against.first_key.is_some(),
-            kept,
+            kept: against.kept.is_some(),
             cosigners: against.cosigners.iter().filter(witness).map(|cosigner| cosigner.name().to_owned()).collect(),
             message_id_confirmed: against.message_id.is_some(),
         })

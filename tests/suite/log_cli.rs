@@ -7,8 +7,8 @@ use std::process::{Command, Output, Stdio};
 use charter_milter::charter::Period;
 use charter_milter::decision_log::pseudonym::{KeyPeriod, Pseudonymizer};
 use charter_milter::decision_log::record::{
-    ConfigRecord, DecisionRecord, DrawRecord, Event, FileDigest, JudgementRecord, QuotaUse, Record, ReleaseRecord,
-    RuleOutcomeRecord, StopRecord,
+    CancelRecord, ConfigRecord, DecisionRecord, DrawRecord, Event, FileDigest, JudgementRecord, QuotaUse, Record,
+    ReleaseRecord, RuleOutcomeRecord, StopRecord,
 };
 use charter_milter::decision_log::{Journal, Options, Reference, Role};
 use jiff::civil::date;
@@ -261,6 +261,14 @@ fn a_candidate_proves_what_happened_to_a_message() {
     ran(&log(work.path(), &["check-proof", &proof, "--checkpoint", &kept, "--message-id", id]), 0);
     let (out, _) = ran(&log(life.dir.path(), &["show", &quoted]), 0);
     assert!(out.contains("hold at content"), "{out}");
+    // Against a later checkpoint than the one that somebody kept: no sign of anything.
+    let (older, older_name) = path(work.path(), "older");
+    std::fs::copy(&kept, &older).unwrap();
+    keeper(life.dir.path(), at("2026-06-21T23:10:00Z")).checkpoint_blocking(at("2026-06-21T23:10:00Z")).unwrap();
+    ran(&log(life.dir.path(), &["prove", "--message-id", id, "--out", &proof]), 0);
+    let (out, _) = ran(&log(work.path(), &["check-proof", &proof, "--checkpoint", &older_name]), 1);
+    assert!(out.starts_with("THE PROOF IS AGAINST ANOTHER CHECKPOINT") && !out.contains("DOES NOT HOLD"), "{out}");
+    ran(&log(work.path(), &["check-proof", &proof, "--checkpoint", &kept]), 0);
     // By the message's own reference.
     let own = format!("R{}", id.trim_matches(['<', '>']).replace(['.', '@'], ""));
     assert_eq!(ran(&log(life.dir.path(), &["show", &own, "--json"]), 0).0.lines().count(), 1);
@@ -428,6 +436,66 @@ fn a_report_counts_what_its_checkpoint_signs_and_nothing_after_it() {
     keeper(life.dir.path(), later).checkpoint_blocking(later).unwrap();
     let after = count();
     assert!(after.0 == before.0 + 1 && after.1 > before.1, "{after:?}");
+}
+
+/// Killed at the wrong moment, a release or cancellation is recorded twice; who used a sender's address is not that sender.
+#[test]
+fn a_report_counts_each_step_once_and_no_impostor_as_a_candidate() {
+    let life = two_weeks();
+    let keys = Pseudonymizer::open(life.dir.path()).unwrap();
+    let report = || -> serde_json::Value {
+        let asked = ["report", "--format", "json", "--charter", "cnrs-2026"];
+        serde_json::from_str(&ran(&log(life.dir.path(), &asked), 0).0).unwrap()
+    };
+    let before = report();
+    let later = at("2026-06-21T23:10:00Z");
+    let journal = keeper(life.dir.path(), later);
+    let mut forged = decision(&keys, "cnrs-2026", "liste-a@candidats.example", "reject", "<forged@ailleurs.example>");
+    forged.judgements[0].reason = Some("sender-not-proven".into());
+    forged.judgements[0].proof = None;
+    append(&journal, later, forged);
+    for decision in [7, 7, 8] {
+        let (charter, list) = ("cnrs-2026".to_owned(), "electeurs-c@elections.example".to_owned());
+        let sender = Some(keys.pseudonym(&period(), "liste-b@candidats.example").unwrap());
+        let (queue_id, decision) = ("4bXyZ12345y".to_owned(), Some(decision));
+        let cancel = CancelRecord {
+            queue_id: queue_id.clone(),
+            charter: charter.clone(),
+            list: list.clone(),
+            sender: sender.clone(),
+            decision,
+            reason: "period-over".into(),
+            reference: None,
+        };
+        append(&journal, later, cancel);
+        let release = ReleaseRecord {
+            queue_id,
+            charter,
+            list,
+            sender,
+            statistics: true,
+            decision,
+            arrived: later - SignedDuration::from_secs(100),
+            window_opens: None,
+            rank: None,
+            reason: if decision == Some(7) { "operator" } else { "no-window" }.into(),
+        };
+        append(&journal, later, release);
+    }
+    journal.checkpoint_blocking(later).unwrap();
+    drop(journal);
+    let after = report();
+    let figure = |report: &serde_json::Value, path: &str| report.pointer(path).unwrap().as_u64().unwrap();
+    let grew = |path: &str| figure(&after, path) - figure(&before, path);
+    assert_eq!((grew("/charters/0/cancelled"), grew("/charters/0/released_by_order")), (2, 1));
+    assert_eq!((grew("/charters/0/verdicts/messages"), grew("/charters/0/verdicts/refused")), (1, 1));
+    for sender in [0, 1] {
+        assert_eq!(grew(&format!("/charters/0/senders/{sender}/verdicts/messages")), 0);
+    }
+    let released = |report: &serde_json::Value| -> u64 {
+        [0, 1].map(|sender| figure(report, &format!("/charters/0/senders/{sender}/released"))).iter().sum()
+    };
+    assert_eq!(released(&after) - released(&before), 2);
 }
 
 #[test]

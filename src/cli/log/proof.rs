@@ -129,6 +129,14 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Problem> {
             })?;
             Ok(Exit::Fine)
         }
+        Err(error @ ProofError::OtherCheckpoint { .. }) => {
+            print(&if args.json {
+                to_json(&serde_json::json!({ "result": "other-checkpoint", "what": error.to_string() }))?
+            } else {
+                format!("THE PROOF IS AGAINST ANOTHER CHECKPOINT\n  {error}\n")
+            })?;
+            Ok(Exit::Found)
+        }
         Err(error) => {
             print(&if args.json {
                 to_json(&serde_json::json!({ "result": "does-not-hold", "what": error.to_string() }))?

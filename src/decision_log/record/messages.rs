@@ -60,7 +60,8 @@ pub struct JudgementRecord {
     pub clause: Option<String>,
     /// Whether figures for each sender may be computed (drancy:III.3.d).
     pub statistics: bool,
-    /// Pseudonym of the registered sender; absent when none was recognised.
+    /// Pseudonym of the registered sender, with the reason `sender-not-proven` of the one that the message claims to be
+    /// from; absent when none was recognised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
     /// Pseudonym of the address in From, when it is no registered sender's or differs from `sender`.

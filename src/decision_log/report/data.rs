@@ -1,6 +1,6 @@
 //! Counting: one pass over the records of the time asked for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -265,13 +265,15 @@ struct Count<'a> {
     charters: BTreeMap<String, CharterCount>,
     report: Report,
     files: BTreeMap<String, String>,
+    /// The steps of held messages that were counted: killed at the wrong moment, a release or cancellation is recorded twice.
+    steps: HashSet<(&'static str, String, Option<u64>, Option<Timestamp>)>,
 }
 
 impl<'a> Count<'a> {
     fn new(question: &'a Question) -> Self {
         let time_zone = question.time_zone.iana_name().unwrap_or("UTC").to_owned();
         let report = Report { from: question.from, to: question.to, time_zone, ..Report::default() };
-        Self { question, charters: BTreeMap::new(), report, files: BTreeMap::new() }
+        Self { question, charters: BTreeMap::new(), report, files: BTreeMap::new(), steps: HashSet::new() }
     }
 
     fn day(&self, at: Timestamp) -> Date {
@@ -304,7 +306,9 @@ impl<'a> Count<'a> {
                 night.seed = Some(draw.seed);
             }
             Event::Cancel(cancel) if self.wants(&cancel.charter) => {
-                self.charter(&cancel.charter).report.cancelled += 1;
+                if self.steps.insert(("cancel", cancel.queue_id, cancel.decision, None)) {
+                    self.charter(&cancel.charter).report.cancelled += 1;
+                }
             }
             Event::Gone(gone) if self.wants(&gone.charter) && gone.is_anomaly() => {
                 self.charter(&gone.charter).report.gone += 1;
@@ -356,7 +360,8 @@ impl<'a> Count<'a> {
     }
 
     fn release(&mut self, at: Timestamp, release: ReleaseRecord) {
-        if !self.wants(&release.charter) {
+        let step = ("release", release.queue_id.clone(), release.decision, release.window_opens);
+        if !self.wants(&release.charter) || !self.steps.insert(step) {
             return;
         }
         let name = release.sender.as_ref().and_then(|sender| self.question.names.get(sender).cloned());
@@ -376,7 +381,7 @@ impl<'a> Count<'a> {
                 let (rank, sender, list) = (release.rank, release.sender, release.list);
                 night.releases.push(Released { at, rank, sender, name, list, waited });
             }
-            None => count.report.released_by_order += 1,
+            None => count.report.released_by_order += u64::from(release.reason == "operator"),
         }
     }
 
@@ -415,7 +420,9 @@ impl CharterCount {
         if let Some(reason) = &reason {
             *self.reasons.entry(reason.clone()).or_default() += 1;
         }
-        let Some(sender) = &judgement.sender else { return };
+        // Who only used a sender's address is not that sender.
+        let is_claimed = judgement.reason.as_deref() == Some("sender-not-proven");
+        let Some(sender) = judgement.sender.as_ref().filter(|_| !is_claimed) else { return };
         let count = self.senders.entry(sender.clone()).or_default();
         count.report.verdicts.count(&judgement.verdict);
         count.report.first.get_or_insert(at);
@@ -454,8 +461,13 @@ impl CharterCount {
 impl SenderCount {
     fn finish(mut self, sender: String, names: &HashMap<String, String>) -> SenderReport {
         self.waits.sort_unstable();
-        let middle = self.waits.get(self.waits.len() / 2);
-        let wait = self.waits.first().zip(middle).zip(self.waits.last());
+        // Of an even number, half way between the two in the middle.
+        let middle = |at: usize| self.waits.get(at).copied();
+        let half = self.waits.len() / 2;
+        let upper = middle(half);
+        let lower = if self.waits.len().is_multiple_of(2) { half.checked_sub(1).and_then(middle) } else { upper };
+        let median = lower.zip(upper).map(|(lower, upper)| i64::midpoint(lower, upper));
+        let wait = self.waits.first().zip(median).zip(self.waits.last());
         let mean = |ranks: &[u32]| {
             let count = u32::try_from(ranks.len()).unwrap_or(u32::MAX);
             (count > 0).then(|| ranks.iter().copied().map(f64::from).sum::<f64>() / f64::from(count))
@@ -464,7 +476,7 @@ impl SenderCount {
             name: names.get(&sender).cloned(),
             sender,
             reasons: reason_lines(self.reasons),
-            wait: wait.map(|((min, median), max)| Spread { min: *min, median: *median, max: *max }),
+            wait: wait.map(|((min, median), max)| Spread { min: *min, median, max: *max }),
             mean_rank: mean(&self.ranks),
             quotas: self.quotas.into_values().collect(),
             ..self.report
