@@ -259,15 +259,23 @@ impl Desk {
         Problem(format!("no charter `{id}`; there is {}", known.join(", ")))
     }
 
-    fn charter_of(&self, subject: &StopSubject) -> Option<&Arc<Charter>> {
+    /// The charters under which it takes effect, as far as it is said in their files.
+    fn charters_of(&self, subject: &StopSubject) -> Vec<&Arc<Charter>> {
+        let all = &self.config.charters;
         match subject {
-            StopSubject::Sender { charter, .. } | StopSubject::Charter(charter) => self.config.charter(charter),
-            StopSubject::List(address) => self.config.lists(address).next().map(|(charter, _)| charter),
-            StopSubject::Mailbox(address) => {
-                self.config.charters.iter().find(|c| c.senders.iter().any(|sender| owns(sender, address)))
+            StopSubject::Sender { charter, .. } | StopSubject::Charter(charter) => {
+                self.config.charter(charter).into_iter().collect()
             }
-            StopSubject::Everything => None,
+            StopSubject::List(address) => self.config.lists(address).map(|(charter, _)| charter).collect(),
+            StopSubject::Mailbox(address) => {
+                all.iter().filter(|c| c.senders.iter().any(|sender| owns(sender, address))).collect()
+            }
+            StopSubject::Everything => Vec::new(),
         }
+    }
+
+    fn charter_of(&self, subject: &StopSubject) -> Option<&Arc<Charter>> {
+        self.charters_of(subject).into_iter().next()
     }
 
     /// The zone of the local times given and shown: the charter's; where no charter is meant, that of all charters, if
@@ -301,16 +309,34 @@ impl Desk {
         Journal::open(&options).map_err(|error| Problem(format!("the decision log cannot be written: {error}")))
     }
 
-    /// Writes down what came into force, or ended.
+    /// Writes down what came into force, or ended: once for each charter, since a sender's pseudonym is another in each.
     fn record(
         &self,
+        journal: &Journal,
+        action: &str,
+        stop: &Stop,
+        why: (&str, &str),
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        match self.charters_of(&stop.subject).as_slice() {
+            [] => self.record_under(None, journal, action, stop, why, now),
+            charters => {
+                let record =
+                    |charter: &&Arc<Charter>| self.record_under(Some(charter), journal, action, stop, why, now);
+                charters.iter().try_for_each(record)
+            }
+        }
+    }
+
+    fn record_under(
+        &self,
+        charter: Option<&Charter>,
         journal: &Journal,
         action: &str,
         stop: &Stop,
         (reason, reference): (&str, &str),
         now: Timestamp,
     ) -> Result<(), Problem> {
-        let charter = self.charter_of(&stop.subject);
         let mailbox = match &stop.subject {
             StopSubject::Mailbox(address) => Some(address),
             StopSubject::Sender { name, .. } => charter

@@ -157,6 +157,20 @@ fn the_log_says_who_what_why_and_names_no_person() {
 }
 
 #[test]
+fn a_mailbox_on_two_registers_is_recorded_as_stopped_under_both() {
+    let gateway = Gateway::started();
+    let second = gateway.home.config().with_file_name("charters").join("second.toml");
+    let text = std::fs::read_to_string(&second).unwrap();
+    gateway.home.charter("second", &text.replace("a-second@union.example", "a-first@union.example"));
+    gateway.fine(&with(&["stop", "add", "--mailbox", "a-first@union.example"]));
+    let log = gateway.records();
+    for charter in ["first", "second"] {
+        let record = format!("\"action\":\"stop\",\"target\":\"mailbox\",\"charter\":\"{charter}\"");
+        assert_eq!(log.matches(&record).count(), 1, "{charter}: {log}");
+    }
+}
+
+#[test]
 fn days_are_local_and_included_and_times_are_local() {
     let gateway = Gateway::started();
     let add = |when: &[&str]| gateway.fine(&with(&[&["stop", "add", "--charter", "first"], when].concat()));
