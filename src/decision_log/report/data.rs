@@ -306,9 +306,8 @@ impl<'a> Count<'a> {
                 night.seed = Some(draw.seed);
             }
             Event::Cancel(cancel) if self.wants(&cancel.charter) => {
-                if self.steps.insert(("cancel", cancel.queue_id, cancel.decision, None)) {
-                    self.charter(&cancel.charter).report.cancelled += 1;
-                }
+                let is_new = self.steps.insert(("cancel", cancel.queue_id, cancel.decision, None));
+                self.charter(&cancel.charter).report.cancelled += u64::from(is_new);
             }
             Event::Gone(gone) if self.wants(&gone.charter) && gone.is_anomaly() => {
                 self.charter(&gone.charter).report.gone += 1;
