@@ -48,6 +48,11 @@ pub enum ReleaseError {
     /// The mail server.
     #[error(transparent)]
     Mta(#[from] MtaError),
+    /// The sender of a message that is cancelled could not be told.
+    #[error(
+        "its sender cannot be told yet, so it stays on hold; the next `charter-milter release` goes on with it: {0}"
+    )]
+    NotTold(#[source] MtaError),
     /// The decision log.
     #[error(transparent)]
     Chronicle(#[from] ChronicleError),
@@ -182,7 +187,7 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
         // One that was begun before is finished as it was begun.
         let removal = entry.removal.clone().unwrap_or(begun);
         let mut summary = Summary::default();
-        self.withdraw(entry, removal, now, &mut summary)??;
+        self.withdraw(entry, removal, now, &mut summary)?.map_err(ReleaseError::NotTold)?;
         Ok(summary)
     }
 

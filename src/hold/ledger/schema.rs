@@ -22,8 +22,8 @@ pub(super) const WAITING: &str = "state IN ('entered', 'seen-in-queue')";
 /// [`State::is_open`](crate::hold::State::is_open), as a condition on `held`.
 pub(super) const OPEN: &str = "state IN ('entered', 'seen-in-queue', 'released')";
 
-/// The tables. Times are milliseconds since 1970-01-01T00:00:00Z; `removal` and `beside` are JSON. SQLite uses an index on some rows only for a question that
-/// has the very condition of the index.
+/// The tables. Times are milliseconds since 1970-01-01T00:00:00Z; `removal` and `beside` are JSON. SQLite uses an index on some
+/// rows only for a question that has the very condition of the index.
 fn tables() -> String {
     format!(
         "
