@@ -89,7 +89,7 @@ install: build
 	install -d -m 755 $(DESTDIR)$(DOC)/charters $(DESTDIR)$(PREFIX)/lib/systemd/system/charter-milter.service.d \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/charter-milter.socket.d \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	install -m 644 README.md docs/*.md conf/charter-milter.toml $(DESTDIR)$(DOC)/
+	install -m 644 README.md docs/*.md conf/charter-milter.toml conf/sendmail.m4 $(DESTDIR)$(DOC)/
 	install -m 644 conf/charters/*.toml $(DESTDIR)$(DOC)/charters/
 	for unit in systemd/*.service systemd/*.socket systemd/*.timer; do \
 		sed 's,/usr/bin/,$(PREFIX)/bin/,' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit#systemd/} || exit 1; done

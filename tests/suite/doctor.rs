@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use charter_milter::hold::ledger::Ledger;
 use charter_milter::hold::{Held, Route};
@@ -13,6 +13,7 @@ use jiff::SignedDuration;
 use crate::home::{Home, now};
 use crate::mta::postfix::{Options, Postfix};
 use crate::mta::sink::Sink;
+use crate::mta::{program, write};
 
 /// The home of a gateway for a Postfix.
 fn home(postfix: &Postfix, more: &str) -> Home {
@@ -134,4 +135,43 @@ fn a_mail_server_that_cannot_be_asked_is_an_error() {
     let output = doctor(&home);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot run /nonexistent/postconf"), "{output:?}");
+}
+
+/// The lines for `sendmail.mc` that come with the program, at its end, behind MAILER, in Sendmail's own macros.
+#[test]
+fn what_the_example_says_to_sendmail_is_what_doctor_wants() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let example = std::fs::read_to_string(source.join("conf/sendmail.m4")).unwrap();
+    let judged = |before: &str, example: &str| {
+        let cf = crate::mta::sendmail::root().join("usr/share/sendmail/cf");
+        let mc = format!(
+            "divert(-1)\ninclude(`{}/m4/cf.m4')\nOSTYPE(`linux')\n{before}\nMAILER(`smtp')\n{example}",
+            cf.display()
+        );
+        let macros = write(directory.path(), "sendmail.mc", mc);
+        let made = Command::new(program("m4", "m4"))
+            .arg(format!("-D_CF_DIR_={}/", cf.display()))
+            .arg(macros)
+            .output()
+            .unwrap();
+        write(directory.path(), "sendmail.cf", &made.stdout);
+        let main = format!(
+            "[[listen]]\naddress = \"systemd:milter\"\n[mta]\nkind = \"sendmail\"\nconfig_directory = \"{}\"\n",
+            directory.path().display()
+        );
+        let home = Home::new(&directory.path().join("gateway"), &["jour"], &main);
+        let found = found(&doctor(&home));
+        let of_sendmail = ["milter", "default-action", "receipts", "macros", "services", "socket"];
+        let cf = String::from_utf8(made.stdout).unwrap();
+        let private = cf.lines().find(|line| line.starts_with("O PrivacyOptions=")).unwrap().to_owned();
+        (found.into_iter().filter(|name| of_sendmail.iter().any(|check| name.ends_with(check))).collect(), private)
+    };
+    assert_eq!(judged("", ""), (set(&["fault milter"]), "O PrivacyOptions=authwarnings".to_owned()));
+    // The socket is not there where the tests run.
+    let strict = "define(`confPRIVACY_FLAGS',dnl\n`needmailhelo,restrictqrun,authwarnings')dnl";
+    for (before, private) in [("", "authwarnings"), (strict, "needmailhelo,restrictqrun,authwarnings")] {
+        let expected = (set(&["fault socket"]), format!("O PrivacyOptions={private},noreceipts"));
+        assert_eq!(judged(before, &example), expected);
+    }
 }

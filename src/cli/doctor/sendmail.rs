@@ -148,7 +148,7 @@ pub fn judge(cf: &str, listeners: &[Listener]) -> Vec<Finding> {
             Check::Receipts,
             "PrivacyOptions lacks noreceipts",
             "senders may have themselves told of successful deliveries; no filter can take such a request back from Sendmail",
-            "define(`confPRIVACY_FLAGS', `authwarnings,noreceipts')dnl in sendmail.mc",
+            "add noreceipts to confPRIVACY_FLAGS in sendmail.mc, as conf/sendmail.m4 does",
         )
     });
     let missing: Vec<String> = MACROS
