@@ -34,11 +34,8 @@ pub fn examine(daemon: &Daemon) -> Result<Vec<Finding>, Unreadable> {
 /// Whether something listens where Sendmail asks.
 fn socket(filter: &Filter<'_>) -> Finding {
     let shown = filter.socket;
-    let reached = match filter.socket.split_once(':') {
-        Some(("unix" | "local", path)) => UnixStream::connect(path).map(drop),
-        // Where a host of the network is asked, or none is named, is Sendmail's to find out.
-        _ => Ok(()),
-    };
+    // Whether a host of the network answers is Sendmail's to find out.
+    let reached = path_of(filter.socket).map_or(Ok(()), |path| UnixStream::connect(path).map(drop));
     match reached {
         Ok(()) => Finding::fine(Check::Socket, format!("Sendmail's socket is {shown}")),
         Err(error) => Finding::fault(
@@ -73,11 +70,18 @@ fn option<'a>(cf: &'a str, name: &str) -> &'a str {
     cf.lines().filter_map(value).next_back().unwrap_or("").trim()
 }
 
+/// The path of a socket that is a file. Without a protocol it is one.
+fn path_of(socket: &str) -> Option<&str> {
+    let (protocol, path) = socket.split_once(':').unwrap_or(("", socket));
+    ["", "unix", "local"].iter().any(|file| protocol.eq_ignore_ascii_case(file)).then_some(path)
+}
+
 fn is_ours(socket: &str, listeners: &[Listener]) -> bool {
-    listeners.iter().any(|listener| match (&listener.address, socket.split_once(':')) {
-        (ListenAddress::Unix(own), Some(("unix" | "local", path))) => own.as_os_str() == path,
-        (ListenAddress::Systemd(name), Some(("unix" | "local", path))) => path.ends_with(&format!("/{name}.sock")),
-        (ListenAddress::Inet { port, .. }, Some(("inet" | "inet6", address))) => {
+    listeners.iter().any(|listener| match (&listener.address, path_of(socket)) {
+        (ListenAddress::Unix(own), Some(path)) => own.as_os_str() == path,
+        (ListenAddress::Systemd(name), Some(path)) => path.ends_with(&format!("/{name}.sock")),
+        (ListenAddress::Inet { port, .. }, None) => {
+            let address = socket.split_once(':').map_or("", |(_, address)| address);
             address.split('@').next().and_then(|own| own.parse().ok()) == Some(*port)
         }
         _ => false,
@@ -193,6 +197,14 @@ mod tests {
     #[test]
     fn a_good_configuration_is_fine() {
         assert!(levels(GOOD).iter().all(|(_, level)| *level == Level::Fine), "{:?}", judge(GOOD, &listener()));
+    }
+
+    #[test]
+    fn a_socket_without_a_protocol_is_a_file() {
+        for socket in ["S=/run/charter-milter/milter.sock", "S=LOCAL:/run/charter-milter/milter.sock"] {
+            let cf = GOOD.replace("S=unix:/run/charter-milter/milter.sock", socket);
+            assert_eq!(levels(&cf).first(), Some(&(Check::Milter, Level::Fine)), "{socket}");
+        }
     }
 
     #[test]
