@@ -212,7 +212,9 @@ impl Search<'_> {
             (What::Sites(class), target) => {
                 target.pages().iter().chain(&link.shown).any(|page| self.pack.covers(class, page))
             }
-            (What::Words(words), Target::Web(_)) => addresses.iter().any(|address| words.are_in(address)),
+            (What::Words(words, others), Target::Web(_)) => {
+                addresses.iter().any(|address| words.are_in(address) && !others.are_in(address))
+            }
             (What::Mail(patterns), Target::Mail(mail)) => {
                 let guards = || signal.guards.iter().flat_map(|guard| &guard.phrases);
                 mail.body_chars > 0 && self.is_in(&mail.words, || patterns.iter()) && !self.is_in(&mail.words, guards)

@@ -131,15 +131,15 @@ pub(super) enum What {
     Mail(Vec<Phrase>),
     /// Links to sites of this class.
     Sites(String),
-    /// Links whose host or path has one of these words.
-    Words(LinkWords),
+    /// Links whose host or path has one of these words, and none of those.
+    Words(LinkWords, LinkWords),
     Fact(Fact),
 }
 
 impl What {
     fn is_of_links(&self) -> bool {
         match self {
-            Self::Mail(_) | Self::Sites(_) | Self::Words(_) => true,
+            Self::Mail(_) | Self::Sites(_) | Self::Words(..) => true,
             Self::Fact(fact) => matches!(fact, Fact::PrefilledMail | Fact::AnyLink | Fact::OtherAddressShown),
             Self::Phrases => false,
         }
@@ -485,7 +485,10 @@ impl Reader {
             found.push(What::Sites(class.as_ref().clone()));
         }
         if let Some(words) = &signal.link_words {
-            found.extend(self.link_words(words).map(What::Words));
+            let others = self.link_words(&signal.unless_link_words);
+            found.extend(self.link_words(words).zip(others).map(|(words, others)| What::Words(words, others)));
+        } else if let Some(word) = signal.unless_link_words.first() {
+            self.error(word, "unless_link_words goes with link_words");
         }
         found.extend(signal.fact.map(What::Fact));
         if found.len() != 1 {

@@ -78,6 +78,9 @@ pub(super) struct RawSignal {
     pub mail_phrases: Option<Vec<Spanned<String>>>,
     pub links: Option<Spanned<String>>,
     pub link_words: Option<Vec<Spanned<String>>>,
+    /// Words of an address that say it is no such page.
+    #[serde(default)]
+    pub unless_link_words: Vec<Spanned<String>>,
     pub fact: Option<Fact>,
     #[serde(default)]
     pub unless: Vec<Spanned<String>>,

@@ -406,6 +406,7 @@ mod packs {
             (signal("phrases = [\"nom~\"]"), "at least 7 letters"),
             (signal("phrases = [\"pétition_x~\"]"), "needs one word"),
             (signal("phrases = [\"a+\"]"), "`+` has no meaning"),
+            (signal("unless_link_words = [\"actu*\"]\nfact = \"any-link\""), "goes with link_words"),
             (signal("link_words = [\"Je/signe\"]"), "made of lower-case letters, digits and"),
             (signal("links = \"none\""), "no site of the class `none`"),
             (signal("fact = \"any-link\"\ncolour = 1"), "unknown field `colour`"),
