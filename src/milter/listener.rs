@@ -84,10 +84,7 @@ impl Drop for Patient {
 }
 
 /// Gives a unix socket to a group of the system, so that the mail server may connect.
-///
-/// # Errors
-/// There is no such group, or the socket is not ours to give.
-pub fn hand_to_group(path: &Path, group: &str) -> io::Result<()> {
+fn hand_to_group(path: &Path, group: &str) -> io::Result<()> {
     let id = group_id(group)?.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no group `{group}`")))?;
     std::os::unix::fs::chown(path, None, Some(id))
 }
@@ -111,11 +108,13 @@ pub async fn tcp(address: &str) -> io::Result<Socket> {
     TcpListener::bind(address).await.map(Socket::Tcp)
 }
 
-/// Binds a unix socket with this mode, in place of a socket file that nobody listens on any more.
+/// Binds a unix socket with this mode and group, in place of a socket file that nobody listens on any more. It comes to its path
+/// when all that is done: a mail server that finds it may open it.
 ///
 /// # Errors
-/// Somebody listens there already, the path is something else than a socket, or the directory cannot be written.
-pub fn unix(path: &Path, mode: u32) -> io::Result<Socket> {
+/// Somebody listens there already, the path is something else than a socket, the directory cannot be written, or there is no
+/// such group.
+pub fn unix(path: &Path, mode: u32, group: Option<&str>) -> io::Result<Socket> {
     use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
     if let Ok(metadata) = std::fs::symlink_metadata(path) {
         if !metadata.file_type().is_socket() {
@@ -124,9 +123,46 @@ pub fn unix(path: &Path, mode: u32) -> io::Result<Socket> {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on this socket"));
         }
-        std::fs::remove_file(path)?;
     }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    // No longer than the names of sockets are, which may not be long.
+    let unready = path.with_file_name(format!(".{}", std::process::id()));
+    let _ = std::fs::remove_file(&unready);
+    let listener = UnixListener::bind(&unready)?;
+    let ready = std::fs::set_permissions(&unready, std::fs::Permissions::from_mode(mode))
+        .and_then(|()| group.map_or(Ok(()), |group| hand_to_group(&unready, group)))
+        .and_then(|()| std::fs::rename(&unready, path));
+    if let Err(error) = ready {
+        let _ = std::fs::remove_file(&unready);
+        return Err(error);
+    }
     Ok(Socket::Unix(listener, Some(path.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_comes_to_its_path_ready_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("milter.sock");
+        let names =
+            || std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+        assert!(unix(&path, 0o660, Some("no such group")).is_err());
+        assert!(names().is_empty(), "{:?}", names());
+        let own = rustix::process::getegid().as_raw().to_string();
+        let first = unix(&path, 0o640, Some(&own)).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(names(), ["milter.sock"]);
+        std::os::unix::net::UnixStream::connect(&path).unwrap();
+        assert!(unix(&path, 0o600, None).is_err(), "somebody listens there");
+        // A file that nobody listens on any more is replaced.
+        drop(first);
+        std::os::unix::net::UnixListener::bind(directory.path().join("left.sock")).unwrap();
+        std::fs::rename(directory.path().join("left.sock"), &path).unwrap();
+        unix(&path, 0o600, None).unwrap();
+        std::os::unix::net::UnixStream::connect(&path).unwrap_err();
+    }
 }

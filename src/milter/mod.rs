@@ -94,7 +94,7 @@ mod tests {
     async fn connections_go_where_there_are_fewest_and_are_no_more_than_may_be() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
-        let patient = Patient::new(listener::unix(&path, 0o600).unwrap());
+        let patient = Patient::new(listener::unix(&path, 0o600, None).unwrap());
         let workers = [Worker::start(0).unwrap(), Worker::start(1).unwrap()];
         let (lanes, mut ends): (Vec<_>, Vec<_>) = workers.iter().map(Lane::to).unzip();
         let client = async {

@@ -32,15 +32,15 @@ pub struct SocketError {
 pub async fn bind(listeners: &[Listener]) -> Result<Vec<Bound>, SocketError> {
     let mut inherited = Inherited::take();
     let mut bound = Vec::with_capacity(listeners.len());
-    for listener in listeners {
-        let name = listener.address.to_string();
-        let socket = match &listener.address {
-            ListenAddress::Unix(path) => unix(path, listener),
+    for wanted in listeners {
+        let name = wanted.address.to_string();
+        let socket = match &wanted.address {
+            ListenAddress::Unix(path) => listener::unix(path, wanted.mode, wanted.group.as_deref()),
             ListenAddress::Inet { host, port } => listener::tcp(&format!("{host}:{port}")).await,
             ListenAddress::Systemd(name) => inherited.socket(name),
         };
         match socket {
-            Ok(socket) => bound.push(Bound { name, socket, role: listener.role }),
+            Ok(socket) => bound.push(Bound { name, socket, role: wanted.role }),
             Err(source) => return Err(SocketError { name, source }),
         }
     }
@@ -48,14 +48,6 @@ pub async fn bind(listeners: &[Listener]) -> Result<Vec<Bound>, SocketError> {
         tracing::info!(socket = socket.name, role = ?socket.role, "listening");
     }
     Ok(bound)
-}
-
-fn unix(path: &std::path::Path, listener: &Listener) -> io::Result<Socket> {
-    let socket = listener::unix(path, listener.mode)?;
-    if let Some(group) = &listener.group {
-        listener::hand_to_group(path, group)?;
-    }
-    Ok(socket)
 }
 
 /// The sockets that systemd passed, by the names of `FileDescriptorName=`.
