@@ -4,8 +4,6 @@
 //! petition with words of another. So only signals that stand within [`WINDOW_SENTENCES`] of each other are added up, and the
 //! heaviest such window is the message's score.
 
-use std::ops::Range;
-
 use super::find::Found;
 use super::pack::{Pack, Signal, SignalRule};
 use super::{Score, Settings, SignalHit};
@@ -13,8 +11,6 @@ use super::{Score, Settings, SignalHit};
 /// Signals of one affair stand within so many sentences: a request, what it is for and the link are seldom further apart, and the next
 /// affair of a tract is.
 const WINDOW_SENTENCES: usize = 10;
-/// A counter-signal so many sentences from a request excuses it: "others ask you to sign; we do not".
-const EXCUSES_WITHIN: usize = 4;
 /// Words of others count so much: a reply that quotes a petition does not ask for signatures itself.
 const QUOTED_FACTOR: f64 = 0.4;
 /// However strong they are, the words of others weigh no more than this together: declining a petition is no petition.
@@ -78,7 +74,8 @@ pub(super) fn weigh(
 fn heaviest_window<'a>(evidence: &[Evidence<'a>], elsewhere: &[Evidence<'a>]) -> Vec<Evidence<'a>> {
     let in_subject = evidence.partition_point(Evidence::is_in_subject);
     let (subject, text) = evidence.split_at(in_subject);
-    let mut heaviest = once_each(subject.iter().chain(elsewhere));
+    let of_window = |window: &[Evidence<'a>]| once_each(subject.iter().chain(window).chain(elsewhere));
+    let mut heaviest = of_window(&[]);
     let mut most = sum(&weights(&heaviest));
     for (first, evidence) in text.iter().enumerate() {
         let sentence = evidence.found.sentence;
@@ -87,33 +84,13 @@ fn heaviest_window<'a>(evidence: &[Evidence<'a>], elsewhere: &[Evidence<'a>]) ->
         }
         let rest = text.get(first..).unwrap_or_default();
         let size = rest.partition_point(|other| other.found.sentence < sentence + WINDOW_SENTENCES);
-        let window = with_excuses(text, first..first + size);
-        let window = once_each(subject.iter().chain(window).chain(elsewhere));
+        let window = of_window(rest.get(..size).unwrap_or_default());
         let value = sum(&weights(&window));
         if value > most + EPSILON {
             (heaviest, most) = (window, value);
         }
     }
     heaviest
-}
-
-/// The window, and the counter-signals right before and behind what speaks for the signals in it: who moves the window may not
-/// lose the sentence that takes a request back.
-fn with_excuses<'e, 'a>(
-    text: &'e [Evidence<'a>],
-    window: Range<usize>,
-) -> impl Iterator<Item = &'e Evidence<'a>> + use<'e, 'a> {
-    let inside = text.get(window.clone()).unwrap_or_default();
-    let speaks = |evidence: &&Evidence<'_>| evidence.weight > 0.0;
-    let first = inside.iter().find(speaks).map(|evidence| evidence.found.sentence);
-    let last = inside.iter().rfind(speaks).map(|evidence| evidence.found.sentence);
-    let before = text.get(..window.start).unwrap_or_default().iter().rev();
-    let before =
-        before.take_while(move |evidence| first.is_some_and(|first| evidence.found.sentence + EXCUSES_WITHIN >= first));
-    let behind = text.get(window.end..).unwrap_or_default().iter();
-    let behind =
-        behind.take_while(move |evidence| last.is_some_and(|last| evidence.found.sentence <= last + EXCUSES_WITHIN));
-    inside.iter().chain(before.chain(behind).filter(|evidence| evidence.weight < 0.0))
 }
 
 /// The first evidence of each signal.
