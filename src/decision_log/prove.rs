@@ -354,11 +354,11 @@ impl Proof {
             }
         }
         if let Some(kept) = against.kept.as_deref().map(Checkpoint::parse).transpose()? {
-            let is_same_tree = (&kept.origin, kept.size, kept.root) == (&head.origin, head.size, head.root);
-            match kept.size == head.size {
-                true if is_same_tree => {}
-                true => return Err(ProofError::TwoLogs),
-                false => return Err(ProofError::OtherCheckpoint { proof: head.size, kept: kept.size }),
+            if kept.size != head.size {
+                return Err(ProofError::OtherCheckpoint { proof: head.size, kept: kept.size });
+            }
+            if (&kept.origin, kept.root) != (&head.origin, head.root) {
+                return Err(ProofError::TwoLogs);
             }
         }
         // Whoever kept the checkpoint may hold cosignatures that the log has not.

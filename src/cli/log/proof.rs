@@ -129,19 +129,15 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Problem> {
             })?;
             Ok(Exit::Fine)
         }
-        Err(error @ ProofError::OtherCheckpoint { .. }) => {
-            print(&if args.json {
-                to_json(&serde_json::json!({ "result": "other-checkpoint", "what": error.to_string() }))?
-            } else {
-                format!("THE PROOF IS AGAINST ANOTHER CHECKPOINT\n  {error}\n")
-            })?;
-            Ok(Exit::Found)
-        }
         Err(error) => {
+            let (result, title) = match error {
+                ProofError::OtherCheckpoint { .. } => ("other-checkpoint", "THE PROOF IS AGAINST ANOTHER CHECKPOINT"),
+                _ => ("does-not-hold", "THE PROOF DOES NOT HOLD"),
+            };
             print(&if args.json {
-                to_json(&serde_json::json!({ "result": "does-not-hold", "what": error.to_string() }))?
+                to_json(&serde_json::json!({ "result": result, "what": error.to_string() }))?
             } else {
-                format!("THE PROOF DOES NOT HOLD\n  {error}\n")
+                format!("{title}\n  {error}\n")
             })?;
             Ok(Exit::Found)
         }
