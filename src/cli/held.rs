@@ -15,7 +15,7 @@ use crate::decision_log::operator::operator_record;
 use crate::hold::chronicle::Chronicle as _;
 use crate::hold::plan::{QueuePlace, Queued};
 use crate::hold::release::ReleaseError;
-use crate::hold::{Entry, QueueId, State};
+use crate::hold::{Entry, QueueId, Removal, State};
 
 /// Arguments of `held`.
 #[derive(Debug, ClapArgs)]
@@ -135,7 +135,7 @@ fn work(args: &Args, config: Config) -> Result<(), HeldError> {
         }
         HeldCommand::Release(release) => {
             let entry = waiting(&mut office, &release.queue_id)?;
-            if entry.removal.is_some() {
+            if entry.removal.as_ref().is_some_and(Removal::is_binding) {
                 return Err(HeldError::BeingRemoved(release.queue_id.clone()));
             }
             let done = office.with_release(&*clock::system(), |work| work.release_by_order(&entry))?;

@@ -233,6 +233,15 @@ pub struct Removal {
     pub stage: Stage,
 }
 
+impl Removal {
+    /// Whether it will be finished whatever happens. A return of which nothing is recorded yet is begun anew, or not at all where
+    /// the message may leave again.
+    #[must_use]
+    pub fn is_binding(&self) -> bool {
+        self.to == State::Cancelled || self.stage != Stage::Begun
+    }
+}
+
 /// A word of a closed list.
 fn word<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<T, D::Error> {
     let word = String::deserialize(deserializer)?;

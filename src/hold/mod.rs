@@ -14,4 +14,4 @@ pub mod plan;
 pub mod regime;
 pub mod release;
 
-pub use entry::{Beside, Entry, EntryNumber, Held, NotAQueueId, QueueId, Route, Sighting, State};
+pub use entry::{Beside, Entry, EntryNumber, Held, NotAQueueId, QueueId, Removal, Route, Sighting, Stage, State};

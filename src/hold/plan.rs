@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::draw::{self, Candidate};
-use super::entry::{Entry, EntryNumber, QueueId, Removal, Sighting, Stage, State};
+use super::entry::{Entry, EntryNumber, QueueId, Sighting, Stage, State};
 use super::ledger::PastRelease;
 use crate::charter::{Pace, ReleaseOrder};
 use crate::closed_list::closed_list;
@@ -240,9 +240,7 @@ fn fate(situation: &Situation<'_>, case: &Case, found: Option<&Queued>, id_taken
     let now = situation.now;
     let settled = now.duration_since(case.entry.held.entered) >= SETTLING_TIME;
     let on_hold = found.is_some_and(|queued| queued.place == QueuePlace::OnHold);
-    // A return of which nothing is recorded yet is begun anew, or not at all where the message may leave again.
-    let is_due = |removal: &&Removal| removal.to == State::Cancelled || removal.stage != Stage::Begun;
-    let removal = case.entry.removal.as_ref().filter(is_due);
+    let removal = case.entry.removal.as_ref().filter(|removal| removal.is_binding());
     if let (Some(removal), true) = (removal, case.entry.state.is_open()) {
         match found {
             None if removal.stage == Stage::Told => return Fate::Step(Action::Removed(removal.to)),

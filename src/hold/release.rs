@@ -48,10 +48,8 @@ pub enum ReleaseError {
     /// The mail server.
     #[error(transparent)]
     Mta(#[from] MtaError),
-    /// The sender of a message that is cancelled could not be told.
-    #[error(
-        "its sender cannot be told yet, so it stays on hold; the next `charter-milter release` goes on with it: {0}"
-    )]
+    /// The sender of a message that is returned or cancelled could not be told.
+    #[error("its sender cannot be told yet, so it stays on hold; give the order again: {0}")]
     NotTold(#[source] MtaError),
     /// The decision log.
     #[error(transparent)]
@@ -185,9 +183,9 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
         let order = Some(reference.to_owned());
         let begun = Removal { to: State::Cancelled, why: Overdue::Order, order, silent: !tell, stage: Stage::Begun };
         // One that was begun before is finished as it was begun.
-        let removal = entry.removal.clone().unwrap_or(begun);
+        let removal = entry.removal.clone().filter(Removal::is_binding).unwrap_or(begun);
         let mut summary = Summary::default();
-        self.withdraw(entry, removal, now, &mut summary)?.map_err(ReleaseError::NotTold)?;
+        self.withdraw(entry, removal, now, &mut summary)?;
         Ok(summary)
     }
 
@@ -417,31 +415,29 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
                 .push(format!("{id} is too late to be delivered, and names nobody to return it to; cancel it"));
             return Ok(());
         }
-        match self.withdraw(entry, removal, now, summary)? {
-            Ok(()) => summary.returned += 1,
+        match self.withdraw(entry, removal, now, summary) {
             // It stays on hold, and its sender is told by a later run.
-            Err(error) => summary.problems.push(format!("{id} cannot be returned yet: {error}")),
+            Err(ReleaseError::NotTold(error)) => summary.problems.push(format!("{id} cannot be returned yet: {error}")),
+            done => {
+                done?;
+                summary.returned += 1;
+            }
         }
         Ok(())
     }
 
-    /// Takes a message out of the queue, from the stage that its removal has reached. The inner error: its sender could not be
-    /// told.
+    /// Takes a message out of the queue, from the stage that its removal has reached.
     fn withdraw(
         &mut self,
         entry: &Entry,
         mut removal: Removal,
         now: Timestamp,
         summary: &mut Summary,
-    ) -> Result<Result<(), MtaError>, ReleaseError> {
+    ) -> Result<(), ReleaseError> {
         let order = removal.order.clone();
         let must_tell = !removal.silent && removal.stage != Stage::Told;
-        let notice =
-            if must_tell { self.notice(entry, removal.why, order.as_deref(), now).map(Some) } else { Ok(None) };
-        let notice = match notice {
-            Ok(notice) => notice,
-            Err(error) => return Ok(Err(error)),
-        };
+        let notice = must_tell.then(|| self.notice(entry, removal.why, order.as_deref(), now)).transpose();
+        let notice = notice.map_err(ReleaseError::NotTold)?;
         // Noted also where it is no news: while the ledger cannot be written, nobody is told the same again and again.
         self.ledger.note_removal(entry.number, entry.state, &removal)?;
         if removal.stage == Stage::Begun {
@@ -450,14 +446,13 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
             self.ledger.note_removal(entry.number, entry.state, &removal)?;
         }
         if removal.stage == Stage::Recorded {
-            if let Some(Err(error)) = notice.map(|notice| self.send(entry, &notice)) {
-                return Ok(Err(error));
+            if let Some(notice) = notice {
+                self.send(entry, &notice).map_err(ReleaseError::NotTold)?;
             }
             removal.stage = Stage::Told;
             self.ledger.note_removal(entry.number, entry.state, &removal)?;
         }
-        self.remove(entry, removal.to, summary)?;
-        Ok(Ok(()))
+        self.remove(entry, removal.to, summary)
     }
 
     /// The notice for the sender, with the message.

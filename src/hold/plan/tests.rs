@@ -1,3 +1,4 @@
+use super::super::entry::Removal;
 use super::super::ledger::tests::held;
 use super::*;
 

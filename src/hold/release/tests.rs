@@ -543,6 +543,25 @@ fn a_cancellation_that_was_killed_is_finished_and_never_delivered() {
 }
 
 #[test]
+fn a_return_of_which_nothing_was_recorded_binds_no_order() {
+    let bench = Bench::with(&[("3F2A41C01", "a"), ("3F2A41C02", "b")]);
+    bench.run_at(60).unwrap();
+    for entry in bench.ledger().all_entries().unwrap() {
+        let (to, why, stage) = (State::Returned, Overdue::PeriodOver, Stage::Begun);
+        let begun = Removal { to, why, order: None, silent: false, stage };
+        bench.ledger().note_removal(entry.number, entry.state, &begun).unwrap();
+    }
+    let entries = bench.ledger().all_entries().unwrap();
+    bench.with_release(|release| {
+        release.cancel(&entries[0], "CE-2018-07", true).unwrap();
+        release.release_by_order(&entries[1]).unwrap();
+    });
+    bench.run_at(120).unwrap();
+    assert_eq!(bench.states(), [State::Cancelled, State::Gone]);
+    assert!(bench.world.kinds().contains(&"cancel:operator".to_owned()), "{:?}", bench.world.kinds());
+}
+
+#[test]
 fn while_the_ledger_cannot_be_written_nobody_is_told_anything() {
     let bench = Bench::with(&[("3F2A41C01", "a"), ("3F2A41C02", "b")]);
     bench.run_at(60).unwrap();
