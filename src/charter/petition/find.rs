@@ -216,7 +216,7 @@ impl Search<'_> {
                 addresses.iter().any(|address| words.are_in(address) && !others.are_in(address))
             }
             (What::Mail(patterns), Target::Mail(mail)) => {
-                let guards = || signal.guards.iter().flat_map(|guard| &guard.phrases);
+                let guards = || self.pack.guards_of(signal).flat_map(|guard| &guard.phrases);
                 mail.body_chars > 0 && self.is_in(&mail.words, || patterns.iter()) && !self.is_in(&mail.words, guards)
             }
             (What::Fact(Fact::PrefilledMail), Target::Mail(mail)) => mail.body_chars >= PREFILLED_CHARS_MIN,
@@ -262,8 +262,11 @@ struct At<'a> {
 impl At<'_> {
     /// Whether a guard takes this hit back.
     fn guarded(&self, signal: &Signal) -> bool {
-        signal.guards.iter().any(|guard| {
-            (guard.scope == Scope::Hit || !self.only_hit)
+        let Search { pack, here, before, .. } = self.search;
+        pack.guards_of(signal).any(|guard| {
+            let is_possible = guard.clues.are_in(here) || guard.scope == Scope::Nearby && guard.clues.are_in(before);
+            is_possible
+                && (guard.scope == Scope::Hit || !self.only_hit)
                 && guard.phrases.iter().any(|phrase| self.holds(guard.scope, phrase))
                 && !guard.except.iter().any(|phrase| self.holds(guard.scope, phrase))
         })

@@ -1,6 +1,8 @@
 //! Which phrases of a pack a sentence can have at all: those of which every word is there. Few sentences are ever compared
 //! with a phrase.
 
+use std::collections::BTreeSet;
+
 use super::phrase::Phrase;
 use super::vocabulary::{self, Set, Sets, Vocabulary, Words};
 
@@ -15,16 +17,13 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// `phrases` need their rarest words first.
     pub(super) fn new<'p>(sets: Sets, phrases: impl Iterator<Item = &'p Phrase>) -> Self {
-        let commonness = sets.commonness();
-        let common = |set: &Set| commonness.get(*set).copied().unwrap_or_default();
         let mut phrases_of = vec![Vec::new(); sets.len()];
         for (index, phrase) in phrases.enumerate() {
-            let Some(rarest) = phrase.needs.iter().min_by_key(|set| common(set)) else { continue };
-            let mut others: Vec<Set> = phrase.needs.iter().filter(|set| *set != rarest).copied().collect();
-            others.sort_by_key(common);
+            let Some((rarest, others)) = phrase.needs.split_first() else { continue };
             if let Some(phrases) = phrases_of.get_mut(*rarest) {
-                phrases.push((index, others));
+                phrases.push((index, others.to_vec()));
             }
         }
         let mut rarest = vec![0; sets.len().div_ceil(64)];
@@ -55,5 +54,32 @@ impl Index {
             }
         }
         candidates.sort_unstable();
+    }
+}
+
+/// The rarest words of several phrases: a sentence without any of them has none of the phrases.
+#[derive(Debug, Default)]
+pub(super) struct Clues {
+    /// Numbers of sets in the places where they have a bit, and those places.
+    bits: Vec<(usize, u64)>,
+}
+
+impl Clues {
+    /// `phrases` need their rarest words first.
+    pub(super) fn to<'p>(phrases: impl Iterator<Item = &'p Phrase>) -> Self {
+        let mut bits: Vec<(usize, u64)> = Vec::new();
+        let rarest = phrases.filter_map(|phrase| phrase.needs.first());
+        for set in rarest.copied().collect::<BTreeSet<Set>>() {
+            match bits.last_mut().filter(|(place, _)| *place == set / 64) {
+                Some((_, bits)) => *bits |= 1 << (set % 64),
+                None => bits.push((set / 64, 1 << (set % 64))),
+            }
+        }
+        Self { bits }
+    }
+
+    pub(super) fn are_in(&self, words: &Words<'_>) -> bool {
+        let sets = words.sets();
+        self.bits.iter().any(|(place, bits)| sets.get(*place).is_some_and(|sets| sets & bits != 0))
     }
 }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 use super::disguise::Disguises;
-use super::index::Index;
+use super::index::{Clues, Index};
 use super::language::{self, Classes};
 use super::phrase::Phrase;
 use super::raw::{Fact, RawPack, RawSignal, Scope};
@@ -44,6 +44,7 @@ struct Inner {
     /// The indices of the signals that look at links.
     of_links: Vec<usize>,
     phrases: Vec<Wanted>,
+    guards: Vec<Guard>,
     index: Index,
 }
 
@@ -103,7 +104,8 @@ pub struct Signal {
     /// Says that the author passes on what is quoted below.
     pub(super) hands_on: bool,
     pub(super) what: What,
-    pub(super) guards: Vec<Arc<Guard>>,
+    /// The indices of its guards.
+    pub(super) guards: Vec<usize>,
     /// Indices of the signals it must be near to.
     pub(super) near: Vec<usize>,
     /// Indices of the signals of which one must be near as well.
@@ -120,6 +122,8 @@ pub(super) struct Guard {
     pub scope: Scope,
     pub phrases: Vec<Phrase>,
     pub except: Vec<Phrase>,
+    /// Nearly every hit is compared with some guards, and nearly no guard has anything to do with it.
+    pub clues: Clues,
 }
 
 /// What a signal looks for.
@@ -286,6 +290,11 @@ impl Pack {
         self.inner.phrases.get(index)
     }
 
+    /// The guards of a signal.
+    pub(super) fn guards_of(&self, signal: &Signal) -> impl Iterator<Item = &Guard> {
+        signal.guards.iter().filter_map(|guard| self.inner.guards.get(*guard))
+    }
+
     /// The words worth disguising.
     pub(super) fn disguises(&self) -> &Disguises {
         &self.inner.disguises
@@ -326,7 +335,8 @@ impl fmt::Debug for Pack {
 struct Reader {
     errors: Vec<PackError>,
     classes: Classes,
-    guards: BTreeMap<String, Arc<Guard>>,
+    /// The indices of the guards.
+    guards: BTreeMap<String, usize>,
     sets: Sets,
 }
 
@@ -349,23 +359,33 @@ impl Reader {
             }
             self.classes.insert(name.clone(), entries.as_ref().iter().map(|e| e.as_ref().clone()).collect());
         }
+        let mut guards: Vec<Guard> = Vec::new();
         for (name, guard) in &raw.guard {
-            let guard = Guard {
+            self.guards.insert(name.clone(), guards.len());
+            guards.push(Guard {
                 scope: guard.scope,
                 phrases: guard.phrases.iter().filter_map(|p| self.phrase(p)).collect(),
                 except: guard.except.iter().filter_map(|p| self.phrase(p)).collect(),
-            };
-            self.guards.insert(name.clone(), Arc::new(guard));
+                clues: Clues::default(),
+            });
         }
         let sites = self.sites(&raw);
-        let mut phrases = Vec::new();
+        let mut phrases: Vec<Wanted> = Vec::new();
         let signals = self.signals(&raw, &mut phrases);
-        let index = Index::new(std::mem::take(&mut self.sets), phrases.iter().map(|wanted: &Wanted| &wanted.phrase));
+        // Only now it is known which words are rare.
+        let sets = std::mem::take(&mut self.sets);
+        let commonness = sets.commonness();
+        let of_guards = guards.iter_mut().flat_map(|guard| guard.phrases.iter_mut().chain(&mut guard.except));
+        for phrase in phrases.iter_mut().map(|wanted| &mut wanted.phrase).chain(of_guards) {
+            phrase.needs.sort_by_key(|set| commonness.get(*set));
+        }
+        guards.iter_mut().for_each(|guard| guard.clues = Clues::to(guard.phrases.iter()));
+        let index = Index::new(sets, phrases.iter().map(|wanted| &wanted.phrase));
         let of_links =
             (0..).zip(&signals).filter(|(_, signal)| signal.what.is_of_links()).map(|(index, _)| index).collect();
         let (id, version, threshold) =
             (raw.pack.id.into_inner(), raw.pack.version.into_inner(), raw.pack.threshold.into_inner());
-        Inner { id, version, digest, threshold, disguises, sites, signals, of_links, phrases, index }
+        Inner { id, version, digest, threshold, disguises, sites, signals, of_links, phrases, guards, index }
     }
 
     fn strong(&mut self, words: &[Spanned<String>]) -> Vec<String> {
@@ -457,11 +477,11 @@ impl Reader {
         found
     }
 
-    fn guards_of(&mut self, signal: &RawSignal) -> Vec<Arc<Guard>> {
+    fn guards_of(&mut self, signal: &RawSignal) -> Vec<usize> {
         let mut found = Vec::new();
         for name in &signal.unless {
             match self.guards.get(name.as_ref()) {
-                Some(guard) => found.push(Arc::clone(guard)),
+                Some(guard) => found.push(*guard),
                 None => self.error(name, format!("there is no guard `{}`", name.as_ref())),
             }
         }
