@@ -66,9 +66,9 @@ pub(super) struct Clues {
 
 impl Clues {
     /// `phrases` need their rarest words first.
-    pub(super) fn to<'p>(phrases: impl Iterator<Item = &'p Phrase>) -> Self {
+    pub(super) fn to(phrases: &[Phrase]) -> Self {
         let mut bits: Vec<(usize, u64)> = Vec::new();
-        let rarest = phrases.filter_map(|phrase| phrase.needs.first());
+        let rarest = phrases.iter().filter_map(|phrase| phrase.needs.first());
         for set in rarest.copied().collect::<BTreeSet<Set>>() {
             match bits.last_mut().filter(|(place, _)| *place == set / 64) {
                 Some((_, bits)) => *bits |= 1 << (set % 64),

@@ -375,11 +375,12 @@ impl Reader {
         // Only now it is known which words are rare.
         let sets = std::mem::take(&mut self.sets);
         let commonness = sets.commonness();
-        let of_guards = guards.iter_mut().flat_map(|guard| guard.phrases.iter_mut().chain(&mut guard.except));
-        for phrase in phrases.iter_mut().map(|wanted| &mut wanted.phrase).chain(of_guards) {
-            phrase.needs.sort_by_key(|set| commonness.get(*set));
+        let rarest_first = |phrase: &mut Phrase| phrase.needs.sort_by_key(|set| commonness.get(*set));
+        phrases.iter_mut().map(|wanted| &mut wanted.phrase).for_each(rarest_first);
+        for guard in &mut guards {
+            guard.phrases.iter_mut().chain(&mut guard.except).for_each(rarest_first);
+            guard.clues = Clues::to(&guard.phrases);
         }
-        guards.iter_mut().for_each(|guard| guard.clues = Clues::to(guard.phrases.iter()));
         let index = Index::new(sets, phrases.iter().map(|wanted| &wanted.phrase));
         let of_links =
             (0..).zip(&signals).filter(|(_, signal)| signal.what.is_of_links()).map(|(index, _)| index).collect();

@@ -14,7 +14,7 @@ pub(super) struct Phrase {
     pub at_start: bool,
     /// The sentence ends with it.
     pub at_end: bool,
-    /// A sentence that lacks one of these sets cannot have it. The rarest comes first.
+    /// A sentence that lacks one of these sets cannot have it. In a whole pack the rarest comes first.
     pub needs: Vec<Set>,
 }
 
