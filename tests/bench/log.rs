@@ -19,7 +19,7 @@ use charter_milter::decision_log::record::{
     Commitment, DecisionRecord, Event, JudgementRecord, Record, RuleOutcomeRecord,
 };
 use charter_milter::decision_log::report::data::{Question, report};
-use charter_milter::decision_log::report::{html, words};
+use charter_milter::decision_log::report::{pages, words};
 use charter_milter::decision_log::verify::{Anchors, verify};
 use charter_milter::decision_log::{Journal, Options, Role};
 use charter_milter::wording::Language;
@@ -75,7 +75,7 @@ fn main() {
     };
     let (counted, took) = timed(|| report(&log, &question, u64::MAX).unwrap());
     println!("{:<58}{:>11.2} s", "report, counting", took.as_secs_f64());
-    let (page, took) = timed(|| html::html(&counted, words::words(Language::French)).unwrap());
+    let (page, took) = timed(|| pages::html(&counted, words::words(Language::French)).unwrap());
     println!("{:<58}{:>11.2} s", format!("report, drawing the page ({} kB)", page.len() / 1000), took.as_secs_f64());
     println!("{:<58}{:>11} MB", "most memory used, reporting", peak_memory_mb());
 }

@@ -362,7 +362,11 @@ fn the_report_counts_senders_alike_and_keeps_silent_where_it_must() {
     let (out, _) = ran(&log(life.dir.path(), &["report", "--language", "fr"]), 0);
     assert!(out.contains("Égalité de traitement") && out.contains("arrêt expéditeur"), "{out}");
     assert!(out.contains("6  Le message est trop volumineux. (too-large)  cnrs:III.a"), "{out}");
-    let (out, _) = ran(&log(life.dir.path(), &["report", "--language", "en"]), 0);
+    let (out, _) = ran(
+        &log(life.dir.path(), &["report", "--language", "en", "--time-zone", "Europe/Paris", "--key", &life.first_key]),
+        0,
+    );
+    assert!(out.contains("2026-06-08 22:00:00 +02:00  Released: 2, 2026-06-08 22:01:00 +02:00 –"), "{out}");
     assert!(out.contains("Equality of treatment") && out.contains("stop sender"), "{out}");
     assert!(out.contains("6  The message is too large. (too-large)  cnrs:III.a"), "{out}");
     let (out, _) = ran(&log(life.dir.path(), &["report", "--language", "en", "--format", "html"]), 0);
@@ -433,9 +437,19 @@ fn a_report_counts_what_its_checkpoint_signs_and_nothing_after_it() {
     let late = decision(&keys, "cnrs-2026", "liste-a@candidats.example", "reject", "<late@candidats.example>");
     append(&journal, later, late);
     assert_eq!(count(), before, "it is in the log, and not signed yet");
+    // Each command that is asked leaves a record.
+    let left_out = |format: &str| {
+        let (out, _) = ran(&log(life.dir.path(), &["report", "--language", "en", "--format", format]), 0);
+        let (_, rest) = out.split_once("not counted, commands like this one included").unwrap();
+        let digits = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
+        digits.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<u64>().unwrap()
+    };
+    let many = left_out("text");
+    assert!(many > 2 && left_out("html") == many + 1, "{many}");
     keeper(life.dir.path(), later).checkpoint_blocking(later).unwrap();
     let after = count();
     assert!(after.0 == before.0 + 1 && after.1 > before.1, "{after:?}");
+    assert!(left_out("text") < many);
 }
 
 /// Killed at the wrong moment, a release or cancellation is recorded twice; who used a sender's address is not that sender.

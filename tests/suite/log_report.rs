@@ -151,7 +151,7 @@ fn the_page_speaks_the_language_of_the_charter_and_names_the_checkpoint_it_was_c
         let kept = std::fs::read_to_string(life.dir.path().join("checkpoint")).unwrap();
         let lines: Vec<&str> = kept.lines().collect();
         let (size, time) = (lines[1], lines[3].strip_prefix("time ").unwrap());
-        assert!(page.contains(&format!("<dd>{size} ")) && page.contains(&format!("datetime=\"{time}\"")), "{kept}");
+        assert!(page.contains(&format!("<dd>{size}<")) && page.contains(&format!("datetime=\"{time}\"")), "{kept}");
     }
 }
 

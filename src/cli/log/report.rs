@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::decision_log::disk::Layout;
 use crate::decision_log::pseudonym::Pseudonymizer;
 use crate::decision_log::report::data::{Question, report};
-use crate::decision_log::report::{csv, html, text, words};
+use crate::decision_log::report::{csv, pages, words};
 use crate::decision_log::verify::{Anchors, verify};
 use crate::wording::Language;
 
@@ -99,14 +99,14 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<Exit, Problem> {
         )));
     }
     report.origin = verified.origin.unwrap_or_default();
-    report.checkpoint = verified.last;
+    (report.checkpoint, report.unsigned) = (verified.last, verified.unsigned);
     report.key_confirmed = verified.first_key_confirmed;
     let words = words::words(language(args, config.as_ref()));
     let out = match args.format {
-        Format::Text => text::text(&report, words),
+        Format::Text => pages::text(&report, words).map_err(Problem::new)?,
         Format::Json => to_json(&report)?,
         Format::Csv => csv::csv(&report),
-        Format::Html => html::html(&report, words).map_err(Problem::new)?,
+        Format::Html => pages::html(&report, words).map_err(Problem::new)?,
     };
     deliver(args.out.as_deref(), &out)?;
     Ok(Exit::Fine)

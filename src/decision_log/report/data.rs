@@ -37,6 +37,8 @@ pub struct Report {
     pub origin: String,
     /// The checkpoint the report was computed from.
     pub checkpoint: Option<Head>,
+    /// Number of records that came after it, and are not counted.
+    pub unsigned: u64,
     /// Whether the auditors' key leads to it.
     pub key_confirmed: bool,
     /// First local day asked for.

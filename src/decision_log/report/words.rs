@@ -19,13 +19,16 @@ macro_rules! words {
 
 words! {
     title: "Rapport sur le journal des décisions", "Report on the decision log";
+    colon: " : ", ": ";
     log: "Journal", "Log";
     period: "Période", "Period";
     whole: "tout le journal", "the whole log";
     to: "au", "to";
     time_zone: "Fuseau horaire", "Time zone";
     checkpoint: "Calculé à partir du point de contrôle", "Computed from the checkpoint";
-    records_signed: "enregistrements signés le", "records signed at";
+    signed: "Enregistrements signés", "Records signed";
+    unsigned: "Enregistrements plus récents, pas encore signés et donc pas comptés, commandes de consultation comprises",
+        "Later records, not signed yet and so not counted, commands like this one included";
     key: "clé", "key";
     confirmed: "La clé des auditeurs mène à cette signature.", "The auditors' key leads to this signature.";
     unconfirmed: "La clé des auditeurs n'a pas été fournie : le journal est seulement cohérent avec lui-même.",
@@ -82,7 +85,7 @@ words! {
     command: "Commande", "Command";
     clock_jumps: "Sauts d'horloge", "Clock jumps";
     recoveries: "Réparations", "Repairs";
-    none: "Aucun.", "None.";
+    none: "Néant.", "None.";
     how: "Comment vérifier", "How to verify";
     how_text: "Avec une copie du journal et la clé remise aux auditeurs : charter-milter log verify --dir COPIE --key CLÉ",
         "With a copy of the log and the key the auditors were given: charter-milter log verify --dir COPY --key KEY";
