@@ -86,7 +86,12 @@ fn sentences(pack: &Pack, file: &str) {
                     "FALSE ALARM"
                 }
             };
-            println!("{kind} ({:.2}) {text}\n    {}", score.value, ids(report));
+            println!("{kind} ({:.2}) {text}", score.value);
+            for signal in &report.signals {
+                let (start, end) = (signal.start as usize, signal.end as usize);
+                let evidence: String = text.chars().skip(start).take(end - start).collect();
+                println!("    {} {:+} «{evidence}»", signal.id, signal.weight);
+            }
         }
         let rate = |of: u32, all: u32| if all == 0 { 1.0 } else { f64::from(of) / f64::from(all) };
         let (precision, recall) = (rate(found, found + false_alarms), rate(found, found + missed));
