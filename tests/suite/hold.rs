@@ -348,6 +348,71 @@ fn killed_while_postfix_is_asked_the_next_run_finishes_and_nothing_leaves_twice(
 }
 
 #[test]
+fn killed_at_any_moment_again_and_again_nothing_is_lost_and_nothing_leaves_twice() {
+    for (name, hours, closes_in_days, records) in [
+        ("released", Hours::Open, 0, ["seen-in-queue", "release:window", "gone:left-queue"].as_slice()),
+        ("returned", Hours::Closed, -5, ["seen-in-queue", "cancel:period-over"].as_slice()),
+    ] {
+        let sink = Sink::start();
+        let postfix = holding_postfix(&sink);
+        let gateway = Gateway::for_postfix(&postfix);
+        let letters: Vec<Letter> = ["a", "b"]
+            .iter()
+            .cycle()
+            .take(8)
+            .map(|sender| {
+                let (letter, id) = send(&postfix, sender);
+                gateway.enter(Route::Postfix, &id, sender);
+                letter
+            })
+            .collect();
+        gateway.configure(hours, "", closes_in_days);
+        let mut killed = 0;
+        for milliseconds in (1..=40).map(|step| step * 6) {
+            let mut run = Command::new(binary())
+                .arg("release")
+                .arg("--config")
+                .arg(&gateway.config)
+                .args(["--json", "--patience", "0"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+            run.kill().unwrap();
+            killed += usize::from(run.wait().unwrap().code().is_none());
+        }
+        assert!(killed > 10, "{name}: {killed} runs came to harm");
+        wait_for("the last of it", || {
+            gateway.release();
+            postfix.flush();
+            let done = [State::Gone, State::Returned];
+            gateway.states().iter().all(|state| done.contains(state)).then_some(())
+        });
+        postfix.wait_until_delivered();
+        for letter in &letters {
+            let with_id = sink
+                .received()
+                .iter()
+                .filter(|received| String::from_utf8_lossy(&received.bytes).contains(&letter.id))
+                .count();
+            // A notice may be handed over and the run killed before it can say so: then the next hands over another.
+            let most = if name == "returned" { 2 } else { 1 };
+            assert!((1..=most).contains(&with_id), "{name}: {} came {with_id} times", letter.id);
+        }
+        let mut kinds = gateway.records();
+        kinds.retain(|kind| kind != "draw");
+        kinds.sort_unstable();
+        let mut expected: Vec<&str> = records.iter().flat_map(|record| [*record; 8]).collect();
+        expected.sort_unstable();
+        assert_eq!(kinds, expected, "{name}");
+        let verified = gateway.command(&["log", "verify"]);
+        assert!(verified.status.code() != Some(2), "{name}: {}", String::from_utf8_lossy(&verified.stderr));
+    }
+}
+
+#[test]
 fn mail_deleted_behind_our_back_is_an_alarm() {
     let sink = Sink::start();
     let postfix = holding_postfix(&sink);
