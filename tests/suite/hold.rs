@@ -48,6 +48,24 @@ impl Gateway {
         Self::new(postfix.directory(), mta)
     }
 
+    fn for_sendmail(sendmail: &Sendmail) -> Self {
+        let wrapper = wrapper_of(sendmail);
+        let command = sendmail.command();
+        let words: Vec<String> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''")))
+            .collect();
+        let libraries =
+            command.get_envs().find(|(name, _)| *name == "LD_LIBRARY_PATH").unwrap().1.unwrap().to_str().unwrap();
+        script(&wrapper, &format!("export LD_LIBRARY_PATH='{libraries}'\nexec {} \"$@\"", words.join(" ")));
+        let mta = format!(
+            "[mta]\nkind = \"sendmail\"\nconfig_directory = \"{}\"\nsendmail = \"{}\"\n\n[submission]\nprogram = \"{1}\"\n",
+            sendmail.directory().display(),
+            wrapper.display()
+        );
+        Self::new(sendmail.directory(), mta)
+    }
+
     fn new(directory: &Path, mta: String) -> Self {
         let directory = directory.join("gateway");
         std::fs::create_dir_all(directory.join("state")).unwrap();
@@ -191,6 +209,30 @@ fn send(postfix: &Postfix, sender: &str) -> (Letter, String) {
     let queue_id = reply.rsplit(' ').next().unwrap().to_owned();
     wait_for("the message on hold", || postfix.held().iter().any(|held| held.queue_id == queue_id).then_some(()));
     (letter, queue_id)
+}
+
+/// The program that is a private Sendmail to [`Gateway::for_sendmail`].
+fn wrapper_of(sendmail: &Sendmail) -> PathBuf {
+    sendmail.directory().join("wrapper")
+}
+
+/// Puts a letter into quarantine and returns it and its queue id.
+fn quarantine(sendmail: &Sendmail, sender: &str) -> (Letter, String) {
+    let wrapper = wrapper_of(sendmail);
+    let before = sendmail.waiting();
+    let envelope_sender = format!("{sender}@candidats.example");
+    let letter = Letter::new(&envelope_sender, &[LIST]);
+    let mut submission = Command::new(&wrapper)
+        .args(["-odq", "-i", "-f", &envelope_sender, "--", LIST])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut submission.stdin.take().unwrap(), &letter.bytes).unwrap();
+    assert!(submission.wait().unwrap().success());
+    let id = sendmail.waiting().into_iter().find(|id| !before.contains(id)).unwrap();
+    let held = Command::new(&wrapper).args(["-Qcharter", &format!("-qI{id}")]).output().unwrap();
+    assert!(held.status.success() && sendmail.quarantined().contains(&id), "{held:?}");
+    (letter, id)
 }
 
 #[test]
@@ -347,68 +389,97 @@ fn killed_while_postfix_is_asked_the_next_run_finishes_and_nothing_leaves_twice(
     }
 }
 
+/// Lets `release` begin 40 times and kills it at another moment each time, then lets it finish: nothing is lost and nothing
+/// leaves twice, whether the letters, eight of them, may leave or must go back.
+fn killed_again_and_again(gateway: &Gateway, sink: &Sink, letters: &[Letter], must_go_back: bool, deliver: impl Fn()) {
+    if must_go_back {
+        gateway.configure(Hours::Closed, "", -5);
+    } else {
+        gateway.configure(Hours::Open, "", 0);
+    }
+    let mut killed = 0;
+    for milliseconds in (1..=40).map(|step| step * 6) {
+        let mut run = Command::new(binary())
+            .arg("release")
+            .arg("--config")
+            .arg(&gateway.config)
+            .args(["--json", "--patience", "0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        run.kill().unwrap();
+        killed += usize::from(run.wait().unwrap().code().is_none());
+    }
+    assert!(killed > 10, "only {killed} runs came to harm");
+    let done = if must_go_back { State::Returned } else { State::Gone };
+    wait_for("the last of it", || {
+        gateway.release();
+        deliver();
+        gateway.states().iter().all(|state| *state == done).then_some(())
+    });
+    for letter in letters {
+        let with_id = || {
+            let received = sink.received();
+            received
+                .iter()
+                .filter(|received| String::from_utf8_lossy(&received.bytes).contains(&format!("<{}>", letter.id)))
+                .count()
+        };
+        wait_for("a letter", || (with_id() > 0).then_some(()));
+        // A notice may be handed over and the run killed before it can say so: then the next hands over another.
+        let most = if must_go_back { 2 } else { 1 };
+        assert!(with_id() <= most, "{} came {} times", letter.id, with_id());
+    }
+    let steps: &[&str] = if must_go_back {
+        &["cancel:period-over", "seen-in-queue"]
+    } else {
+        &["gone:left-queue", "release:window", "seen-in-queue"]
+    };
+    let mut records = gateway.records();
+    records.retain(|record| record != "draw");
+    records.sort_unstable();
+    let expected: Vec<&str> = steps.iter().flat_map(|step| std::iter::repeat_n(*step, letters.len())).collect();
+    assert_eq!(records, expected);
+    let verified = gateway.command(&["log", "verify"]);
+    assert!(verified.status.code() != Some(2), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
 #[test]
-fn killed_at_any_moment_again_and_again_nothing_is_lost_and_nothing_leaves_twice() {
-    for (name, hours, closes_in_days, records) in [
-        ("released", Hours::Open, 0, ["seen-in-queue", "release:window", "gone:left-queue"].as_slice()),
-        ("returned", Hours::Closed, -5, ["seen-in-queue", "cancel:period-over"].as_slice()),
-    ] {
+fn killed_at_any_moment_nothing_is_lost_and_nothing_leaves_twice_behind_postfix() {
+    for must_go_back in [false, true] {
         let sink = Sink::start();
         let postfix = holding_postfix(&sink);
         let gateway = Gateway::for_postfix(&postfix);
-        let letters: Vec<Letter> = ["a", "b"]
+        let letters: Vec<Letter> = ["a", "b", "a", "b", "a", "b", "a", "b"]
             .iter()
-            .cycle()
-            .take(8)
             .map(|sender| {
                 let (letter, id) = send(&postfix, sender);
                 gateway.enter(Route::Postfix, &id, sender);
                 letter
             })
             .collect();
-        gateway.configure(hours, "", closes_in_days);
-        let mut killed = 0;
-        for milliseconds in (1..=40).map(|step| step * 6) {
-            let mut run = Command::new(binary())
-                .arg("release")
-                .arg("--config")
-                .arg(&gateway.config)
-                .args(["--json", "--patience", "0"])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(milliseconds));
-            run.kill().unwrap();
-            killed += usize::from(run.wait().unwrap().code().is_none());
-        }
-        assert!(killed > 10, "{name}: {killed} runs came to harm");
-        wait_for("the last of it", || {
-            gateway.release();
-            postfix.flush();
-            let done = [State::Gone, State::Returned];
-            gateway.states().iter().all(|state| done.contains(state)).then_some(())
-        });
-        postfix.wait_until_delivered();
-        for letter in &letters {
-            let with_id = sink
-                .received()
-                .iter()
-                .filter(|received| String::from_utf8_lossy(&received.bytes).contains(&letter.id))
-                .count();
-            // A notice may be handed over and the run killed before it can say so: then the next hands over another.
-            let most = if name == "returned" { 2 } else { 1 };
-            assert!((1..=most).contains(&with_id), "{name}: {} came {with_id} times", letter.id);
-        }
-        let mut kinds = gateway.records();
-        kinds.retain(|kind| kind != "draw");
-        kinds.sort_unstable();
-        let mut expected: Vec<&str> = records.iter().flat_map(|record| [*record; 8]).collect();
-        expected.sort_unstable();
-        assert_eq!(kinds, expected, "{name}");
-        let verified = gateway.command(&["log", "verify"]);
-        assert!(verified.status.code() != Some(2), "{name}: {}", String::from_utf8_lossy(&verified.stderr));
+        killed_again_and_again(&gateway, &sink, &letters, must_go_back, || postfix.flush());
+    }
+}
+
+#[test]
+fn killed_at_any_moment_nothing_is_lost_and_nothing_leaves_twice_behind_sendmail() {
+    for must_go_back in [false, true] {
+        let sink = Sink::start();
+        let sendmail = Sendmail::start(sink.address(), &[]);
+        let gateway = Gateway::for_sendmail(&sendmail);
+        let letters: Vec<Letter> = ["a", "b", "a", "b", "a", "b", "a", "b"]
+            .iter()
+            .map(|sender| {
+                let (letter, id) = quarantine(&sendmail, sender);
+                gateway.enter(Route::Sendmail, &id, sender);
+                letter
+            })
+            .collect();
+        killed_again_and_again(&gateway, &sink, &letters, must_go_back, || ());
     }
 }
 
@@ -529,33 +600,8 @@ fn the_helper_works_with_no_more_than_the_rights_of_its_unit() {
 fn quarantined_mail_of_sendmail_leaves_in_its_window() {
     let sink = Sink::start();
     let sendmail = Sendmail::start(sink.address(), &[]);
-    let wrapper = sendmail.directory().join("wrapper");
-    let command = sendmail.command();
-    let words: Vec<String> = std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(|word| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''")))
-        .collect();
-    let libraries =
-        command.get_envs().find(|(name, _)| *name == "LD_LIBRARY_PATH").unwrap().1.unwrap().to_str().unwrap();
-    script(&wrapper, &format!("export LD_LIBRARY_PATH='{libraries}'\nexec {} \"$@\"", words.join(" ")));
-    let mta = format!(
-        "[mta]\nkind = \"sendmail\"\nconfig_directory = \"{}\"\nsendmail = \"{}\"\n\n[submission]\nprogram = \"{1}\"\n",
-        sendmail.directory().display(),
-        wrapper.display()
-    );
-    let gateway = Gateway::new(sendmail.directory(), mta);
-    let letter = Letter::new("a@candidats.example", &[LIST]);
-    let mut submission = Command::new(&wrapper)
-        .args(["-odq", "-i", "-f", "a@candidats.example", "--", LIST])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut submission.stdin.take().unwrap(), &letter.bytes).unwrap();
-    assert!(submission.wait().unwrap().success());
-    let id = sendmail.waiting().remove(0);
-    let held = Command::new(&wrapper).args(["-Qcharter", &format!("-qI{id}")]).output().unwrap();
-    assert!(held.status.success(), "{held:?}");
-    assert_eq!(sendmail.quarantined(), std::slice::from_ref(&id));
+    let gateway = Gateway::for_sendmail(&sendmail);
+    let (letter, id) = quarantine(&sendmail, "a");
     gateway.enter(Route::Sendmail, &id, "a");
 
     assert_eq!(gateway.release()["seen"], 1);
@@ -568,16 +614,7 @@ fn quarantined_mail_of_sendmail_leaves_in_its_window() {
     assert_eq!(gateway.states(), [State::Gone]);
 
     // The second message cannot leave in time any more.
-    let letter = Letter::new("b@candidats.example", &[LIST]);
-    let mut submission = Command::new(&wrapper)
-        .args(["-odq", "-i", "-f", "b@candidats.example", "--", LIST])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut submission.stdin.take().unwrap(), &letter.bytes).unwrap();
-    assert!(submission.wait().unwrap().success());
-    let id = sendmail.waiting().remove(0);
-    assert!(Command::new(&wrapper).args(["-Qcharter", &format!("-qI{id}")]).output().unwrap().status.success());
+    let (letter, id) = quarantine(&sendmail, "b");
     gateway.enter(Route::Sendmail, &id, "b");
     gateway.configure(Hours::Closed, "", -5);
     assert_eq!(gateway.release()["returned"], 1);
