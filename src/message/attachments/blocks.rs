@@ -86,7 +86,9 @@ fn uuencode(line: &[u8], lines: &mut Lines<'_>, scattered: &mut Option<Scattered
     if !mode.first()?.is_ascii_digit() || mode.len() > MODE_CHARACTERS_MAX {
         return None;
     }
-    let (end, size_bytes) = match following_data(lines, is_base64) {
+    // Nobody's prose has such a line: what follows it is read as the most lenient program reads it.
+    let is_sure = is_octal && is_file_name(name.trim_ascii());
+    let (end, size_bytes) = match following_data(lines, is_base64, is_sure) {
         Some(found) => found,
         None if is_base64 || !is_octal => return None,
         // MIME::Parser and others read on to `end` and skip the lines that are no data.
@@ -101,15 +103,22 @@ fn uuencode(line: &[u8], lines: &mut Lines<'_>, scattered: &mut Option<Scattered
     })
 }
 
-/// The data that follows a `begin` line at once: where it ends, and how many octets it carries.
-fn following_data(lines: &Lines<'_>, is_base64: bool) -> Option<(usize, u64)> {
+/// Whether a name has no blank, and an ending.
+fn is_file_name(name: &[u8]) -> bool {
+    let ending = name.iter().rev().take_while(|octet| octet.is_ascii_alphanumeric()).count();
+    (1..=5).contains(&ending) && name.iter().rev().nth(ending) == Some(&b'.') && !name.contains(&b' ')
+}
+
+/// The data that follows a `begin` line at once: where it ends, and how many octets it carries. After a line that is surely one,
+/// every character is data: programs look at its last six bits only.
+fn following_data(lines: &Lines<'_>, is_base64: bool, is_sure: bool) -> Option<(usize, u64)> {
     let (mut end, mut size_bytes) = (None, 0);
     for (range, line) in lines.clone() {
         if line.trim_ascii() == b"end" || is_base64 && line.trim_ascii() == b"====" {
             end = Some(range.end);
             break;
         }
-        let length = if is_base64 { base64_line(line) } else { uu_line(line) };
+        let length = if is_base64 { base64_line(line) } else { uu_line(line, if is_sure { b'~' } else { b'`' }) };
         let Some(length) = length else { break };
         size_bytes += length;
         if length > 0 || end.is_some() {
@@ -165,18 +174,19 @@ fn is_long_data(line: &[u8]) -> bool {
     const OCTETS_MIN: u64 = 9;
     let is_row = line.iter().all(|octet| line.first() == Some(octet));
     let is_whole = |octets: u64| octets >= OCTETS_MIN && line.len() as u64 > (octets * 4).div_ceil(3);
-    !is_row && uu_line(line).is_some_and(is_whole)
+    !is_row && uu_line(line, b'`').is_some_and(is_whole)
 }
 
 /// The octets a line of uuencode carries, `None` when it is none. Some encoders drop trailing spaces; what stands behind the
-/// characters that the first one counts, a check character or anything else, is read by nobody.
-fn uu_line(line: &[u8]) -> Option<u64> {
+/// characters that the first one counts, a check character or anything else, is read by nobody. `last` is the last character that
+/// may be data.
+fn uu_line(line: &[u8], last: u8) -> Option<u64> {
     let (first, data) = line.split_first()?;
-    let octets = usize::from(first.checked_sub(b' ').filter(|count| *count <= 0x40)? & 0x3f);
+    let octets = usize::from(first.checked_sub(b' ').filter(|_| *first <= last)? & 0x3f);
     let characters = (octets * 4).div_ceil(3);
     let counted = data.get(..characters.min(data.len()))?;
     let short = data.len() < characters && data.len() + 4 < octets.div_ceil(3) * 3;
-    let is_data = counted.iter().all(|b| matches!(b, b' '..=b'`'));
+    let is_data = counted.iter().all(|b| (b' '..=last).contains(b));
     (is_data && !short && (octets > 0 || data.len() <= 2)).then_some(octets as u64)
 }
 
@@ -300,6 +310,14 @@ mod tests {
     fn uuencode_without_end_stops_at_the_first_other_line() {
         let text = "begin 644 x\n#0V%T\n\nThe rest of the letter\n";
         assert_eq!(found(text)[0].2, "begin 644 x\n#0V%T\n");
+    }
+
+    #[test]
+    fn small_letters_are_data_behind_the_name_of_a_file() {
+        // The last six bits of each character are those of `#0V%T`.
+        let text = "begin 644 x.pdf\ncpVeT\nend\nBye\n";
+        assert_eq!(found(text)[0].2, "begin 644 x.pdf\ncpVeT\nend\n");
+        assert_eq!(found("begin 644 days\ncpVeT\nend\nBye\n"), []);
     }
 
     #[test]

@@ -128,7 +128,10 @@ pub(super) fn is_unclear(part: &Part, body: &[u8]) -> bool {
     let head = body.get(..body.len().min(HEAD_BYTES)).unwrap_or_default();
     let head = transfer(part.encoding, head);
     let mark = Encoding::for_bom(&head).map(|(encoding, _)| encoding).filter(|encoding| *encoding != UTF_8);
-    let label = part.media_type.parameter("charset").unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(label) = part.media_type.parameter("charset") else {
+        return mark.is_some() || undeclared_is_unclear(&transfer(part.encoding, body));
+    };
+    let label = label.trim().to_ascii_lowercase();
     match Encoding::for_label(label.as_bytes()) {
         Some(encoding) if encoding == UTF_16LE || encoding == UTF_16BE => {
             let tells_order = label.ends_with("le") || label.ends_with("be");
@@ -142,16 +145,46 @@ pub(super) fn is_unclear(part: &Part, body: &[u8]) -> bool {
 /// Enough octets of a text for its byte order mark, however it is encoded.
 const HEAD_BYTES: usize = 16;
 
+/// Whether a text that declares no charset switches to one by escapes (ISO 2022), or names one for itself in which ASCII is no
+/// ASCII: some programs follow.
+fn undeclared_is_unclear(text: &[u8]) -> bool {
+    let escapes = memchr::memchr_iter(0x1b, text).any(|at| matches!(text.get(at + 1), Some(b'(' | b'$' | b')' | b'.')));
+    escapes || named_charsets(text).any(|label| hides_ascii(&label) || is_utf7(&label))
+}
+
+/// What stands behind each `charset=`, as `<meta>` has it, in lower case.
+fn named_charsets(text: &[u8]) -> impl Iterator<Item = String> + '_ {
+    const NAME: &[u8] = b"charset";
+    let behind = |at: usize| {
+        let start = at.checked_sub(1)?;
+        let rest = text.get(start..start + NAME.len()).filter(|name| name.eq_ignore_ascii_case(NAME));
+        let rest = rest.and_then(|_| text.get(start + NAME.len()..))?.trim_ascii_start();
+        let rest = rest.strip_prefix(b"=")?.trim_ascii_start();
+        let rest = rest.strip_prefix(b"\"").or_else(|| rest.strip_prefix(b"'")).unwrap_or(rest).trim_ascii_start();
+        let octets = rest.iter().take_while(|octet| octet.is_ascii_graphic() && !b"\"'<>;/".contains(octet));
+        Some(octets.take(LABEL_BYTES_MAX).map(|octet| char::from(octet.to_ascii_lowercase())).collect())
+    };
+    memchr::memchr2_iter(b'h', b'H', text).filter_map(behind)
+}
+
+/// No charset has a longer name.
+const LABEL_BYTES_MAX: usize = 40;
+
 /// Charsets that no browser knows and some mail programs do.
 fn hides_ascii(label: &str) -> bool {
     const FAMILIES: [&str; 9] = ["utf-32", "utf32", "ucs-4", "ucs4", "iso-10646-ucs", "hz", "scsu", "bocu", "ebcdic"];
+    // Of the charsets with escapes only one is read here.
+    let plain = plain_label(label);
+    let has_escapes = ["iso2022", "5022"].iter().any(|family| plain.contains(family))
+        && Encoding::for_label(label.as_bytes()) != Some(encoding_rs::ISO_2022_JP);
     /// Code pages of EBCDIC.
     const PAGES: [&str; 18] = [
         "037", "37", "273", "277", "278", "280", "284", "285", "290", "297", "420", "424", "500", "870", "871", "875",
         "1026", "1047",
     ];
     let page = label.trim_start_matches("ibm").trim_start_matches("cp").trim_start_matches(['-', '0']);
-    FAMILIES.iter().any(|family| label.starts_with(family))
+    has_escapes
+        || FAMILIES.iter().any(|family| label.starts_with(family))
         || page != label && (PAGES.contains(&page) || page.len() == 4 && page.starts_with("114"))
 }
 
@@ -164,16 +197,22 @@ pub fn charset<'a>(bytes: &'a [u8], label: &str) -> Cow<'a, str> {
     {
         return encoding.decode(bytes).0;
     }
-    if let Some(decoder) = mail_parser::decoders::charsets::map::charset_decoder(label.as_bytes()) {
+    let known = if is_utf7(label) { "utf-7" } else { label };
+    if let Some(decoder) = mail_parser::decoders::charsets::map::charset_decoder(known.as_bytes()) {
         return Cow::Owned(decoder(bytes));
     }
     raw_text(bytes)
 }
 
-/// UTF-7 writes ASCII in ways that only a decoder sees (RFC 2152).
+/// UTF-7 writes ASCII in ways that only a decoder sees (RFC 2152). It goes by many names; Windows calls it code page 65000.
 pub(crate) fn is_utf7(label: &str) -> bool {
-    let label = label.to_ascii_lowercase();
-    matches!(label.as_str(), "utf-7" | "utf7" | "unicode-1-1-utf-7" | "csunicode11utf7")
+    let plain = plain_label(label);
+    plain.contains("utf7") || plain.ends_with("65000")
+}
+
+/// A label without what some write in it and others do not.
+fn plain_label(label: &str) -> String {
+    label.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// Bytes of an undeclared charset: UTF-8 when they are valid UTF-8, else windows-1252.
@@ -247,7 +286,11 @@ mod tests {
     fn charsets_are_undone() {
         assert_eq!(charset(b"\xe9\x80", "windows-1252"), "é€");
         assert_eq!(charset(b"\xe9\xa4", "ISO-8859-15"), "é€");
-        assert_eq!(charset(b"+AOk-", "utf-7"), "é");
+        for label in
+            ["utf-7", "UTF7", "utf_7", "unicode-1-1-utf-7", "csUnicode11UTF7", "x-unicode-2-0-utf-7", "cp65000"]
+        {
+            assert_eq!(charset(b"+AOk-", label), "é", "{label}");
+        }
         assert_eq!(charset(b"\xe9", "x-nobody-knows"), "é");
         assert_eq!(encoded_words("=?utf-8?B?w6l0w6k=?= =?utf-8?Q?.pdf?="), "été.pdf");
     }

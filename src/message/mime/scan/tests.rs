@@ -183,8 +183,22 @@ fn charsets_that_programs_read_differently_are_named() {
         assert!(is_named(charset, &utf_16(!little, true)), "{charset}");
     }
     assert!(is_named("utf-8", &utf_16(true, true)));
-    for charset in ["utf-32", "UTF-32LE", "ucs-4", "hz-gb-2312", "iso-2022-kr", "ibm037", "cp500", "IBM-1047", "cp1140"]
-    {
+    for charset in [
+        "utf-32",
+        "UTF-32LE",
+        "ucs-4",
+        "hz-gb-2312",
+        "iso-2022-kr",
+        "ibm037",
+        "cp500",
+        "IBM-1047",
+        "cp1140",
+        "iso-2022-jp-2",
+        "ISO-2022-JP-2004",
+        "iso2022_jp_ext",
+        "cp50220",
+        "csISO2022JP2",
+    ] {
         assert!(is_named(charset, b"Bonjour"), "{charset}");
     }
     for charset in
@@ -192,6 +206,34 @@ fn charsets_that_programs_read_differently_are_named() {
     {
         assert!(!is_named(charset, b"Bonjour"), "{charset}");
     }
+}
+
+#[test]
+fn a_text_that_declares_no_charset_may_not_bring_one_in_which_ascii_is_no_ascii() {
+    let is_named = |media_type: &str, text: &str| {
+        let raw = format!("Content-Type: {media_type}\r\n\r\n{text}\r\n");
+        parse(raw.as_bytes(), &Limits::default()).ambiguities().iter().any(|a| a.kind == Kind::UnclearCharset)
+    };
+    for text in [
+        "<meta http-equiv=Content-Type content=\"text/html; charset=iso-2022-jp\"><p>Si\x1b(Bgnez",
+        "<META CHARSET='UTF-7'><p>+AEE-",
+        "<meta charset = x-unicode-2-0-utf-7 >",
+        "<meta charset=iso-2022-jp-2>",
+        "da\x1b(Bta:image/png;base64,",
+    ] {
+        assert!(is_named("text/html", text), "{text}");
+    }
+    assert!(is_named("text/plain", "Si\x1b$Bgnez"));
+    for text in [
+        "<meta charset=utf-8>",
+        "<meta http-equiv=Content-Type content=\"text/html; charset=iso-8859-15\">",
+        "<p>charset=, le charset=unknown, charset",
+        "\x1b[1mgras\x1b[0m",
+    ] {
+        assert!(!is_named("text/html", text), "{text}");
+    }
+    // What the part declares, programs go by.
+    assert!(!is_named("text/html; charset=utf-8", "<meta charset=utf-7><p>Si\x1b(Bgnez"));
 }
 
 #[test]
