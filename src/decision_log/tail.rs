@@ -62,6 +62,15 @@ pub enum Damage {
         /// Index of its first record.
         first: u64,
     },
+    /// The lines on disk are not those that `log/checkpoint` signs.
+    #[error(
+        "the file `checkpoint` of the log signs {signed} records, and the log has others or fewer: bring the segments back from a \
+         copy; a daemon that goes on from here signs a second history, and auditors who kept that checkpoint will see it"
+    )]
+    Contradicted {
+        /// Number of records that it signs.
+        signed: u64,
+    },
     /// `resume.json` contradicts itself.
     #[error("resume.json is malformed; remove it to have the whole log read again")]
     Resume,
@@ -369,6 +378,7 @@ impl Tail {
     ///
     /// [`Damage::Rewritten`] when they differ; when the log is damaged otherwise, or the disk fails.
     pub fn confirm(&self) -> Result<(), JournalError> {
+        let published = self.published()?;
         let names = self.layout.list_segments().map_err(JournalError::io("list the segments"))?;
         let mut tree = Frontier::new();
         let mut start = None;
@@ -392,9 +402,25 @@ impl Tail {
                 let bytes = line.strip_suffix(b"\n").unwrap_or(&line);
                 let leaf = Line::parse(bytes).map(|line| line.leaf());
                 tree.push(leaf.map_err(|_| Damage::Rewritten { size: self.tree.size() })?);
+                if let Some(head) =
+                    published.as_ref().filter(|head| head.size == tree.size() && head.root != tree.root())
+                {
+                    return Err(Damage::Contradicted { signed: head.size }.into());
+                }
             }
         }
+        if let Some(head) = published.filter(|head| head.size > tree.size()) {
+            return Err(Damage::Contradicted { signed: head.size }.into());
+        }
         if tree == self.tree { Ok(()) } else { Err(Damage::Rewritten { size: self.tree.size() }.into()) }
+    }
+
+    /// The latest checkpoint that was published, which outlives `resume.json`; what is no checkpoint signs nothing.
+    fn published(&self) -> Result<Option<Checkpoint>, JournalError> {
+        match read_small(&self.layout.checkpoint(), RESUME_BYTES_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => Ok(Checkpoint::parse(&other.map_err(JournalError::io("read the latest checkpoint"))?).ok()),
+        }
     }
 
     /// Notes that `note` signs the tree as it is now, for those who open the log later. Only under the lock.

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, CheckpointError, Cosigner, VerifierKey, key_name};
+use super::disk::{Layout, read_small};
 use super::keys::check_endorsement;
 use super::line::{Line, LineError, RecordLine};
 use super::reader::{Place, Segments};
@@ -220,6 +221,10 @@ pub enum FaultKind {
         /// Number of records it signs.
         size: u64,
     },
+    /// The latest checkpoint that the log itself has beside its segments contradicts them. Nobody outside kept it, so that it proves
+    /// nothing where it agrees.
+    #[error("the log's own file `checkpoint` contradicts it: {0}")]
+    OwnCheckpoint(Box<FaultKind>),
     /// A kept checkpoint signs other records: there are two histories.
     #[error("the kept checkpoint signed at {time} has other records than this log: there are two histories")]
     TwoHistories {
@@ -251,9 +256,14 @@ impl FaultKind {
 /// The first thing that is wrong.
 pub fn verify(dir: &Path, anchors: &Anchors, mut progress: impl FnMut(u64)) -> Result<Verified, Box<Fault>> {
     let unreadable = |error: io::Error| Box::new(FaultKind::Unreadable(error.to_string()).nowhere(0));
+    // Before the segments, which may grow meanwhile.
+    let own = match read_small(&Layout::at(dir).checkpoint(), NOTE_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        other => Some(other.map_err(unreadable)?),
+    };
     let segments = Segments::open(dir).map_err(unreadable)?;
     let Some(last) = segments.names().last().copied() else { return Err(Box::new(FaultKind::Empty.nowhere(0))) };
-    let mut pass = Pass::new(anchors)?;
+    let mut pass = Pass::new(anchors, own.as_deref())?;
     let mut done = 0;
     for name in segments.names() {
         let expected = pass.tree.size();
@@ -285,6 +295,9 @@ pub fn verify(dir: &Path, anchors: &Anchors, mut progress: impl FnMut(u64)) -> R
     pass.finish().map_err(Box::new)
 }
 
+/// No checkpoint is longer, however many signed it.
+const NOTE_BYTES_MAX: u64 = 1 << 16;
+
 /// How often progress is told, records.
 const PROGRESS_RECORDS: u64 = 4096;
 
@@ -293,6 +306,29 @@ struct Kept<'a> {
     note: &'a str,
     head: Checkpoint,
     agrees: bool,
+    /// The log's own, which nobody else kept.
+    is_own: bool,
+}
+
+impl<'a> Kept<'a> {
+    fn new(note: &'a str, is_own: bool) -> Result<Self, FaultKind> {
+        let head = Checkpoint::parse(note).map_err(FaultKind::Checkpoint);
+        let head = head.map_err(|fault| if is_own { FaultKind::OwnCheckpoint(Box::new(fault)) } else { fault })?;
+        Ok(Self { note, head, agrees: false, is_own })
+    }
+
+    /// What is wrong with it in a log of these keys and so many records.
+    fn judge(&self, keys: &[VerifierKey], records: u64) -> Result<Head, FaultKind> {
+        let (size, time) = (self.head.size, self.head.time);
+        let opened = keys.iter().find(|key| Checkpoint::open_with(self.note, key).is_ok());
+        let fault = match opened {
+            None => FaultKind::KeptForeign { size },
+            Some(_) if size > records => FaultKind::Shortened { time, signed: size, found: records },
+            Some(_) if !self.agrees => FaultKind::TwoHistories { time },
+            Some(key) => return Ok(Head { size, time, key: key_name(key.text()) }),
+        };
+        Err(if self.is_own { FaultKind::OwnCheckpoint(Box::new(fault)) } else { fault })
+    }
 }
 
 /// The state of one pass over the log.
@@ -328,12 +364,10 @@ struct PurgedRange {
 }
 
 impl<'a> Pass<'a> {
-    fn new(anchors: &'a Anchors) -> Result<Self, Box<Fault>> {
-        let mut kept = Vec::new();
-        for note in &anchors.kept {
-            let head = Checkpoint::parse(note).map_err(|error| Box::new(FaultKind::Checkpoint(error).nowhere(0)))?;
-            kept.push(Kept { note, head, agrees: false });
-        }
+    fn new(anchors: &'a Anchors, own: Option<&'a str>) -> Result<Self, Box<Fault>> {
+        let notes = anchors.kept.iter().map(|note| Kept::new(note, false)).chain(own.map(|note| Kept::new(note, true)));
+        let kept: Result<Vec<_>, FaultKind> = notes.collect();
+        let mut kept = kept.map_err(|what| Box::new(what.nowhere(0)))?;
         kept.sort_by_key(|kept| kept.head.size);
         let mut pass = Self {
             anchors,
@@ -562,16 +596,10 @@ impl<'a> Pass<'a> {
     /// A kept checkpoint must be signed by a key of this log, and sign the records of this log.
     fn judge_kept(&mut self) -> Result<(), FaultKind> {
         for kept in &self.kept {
-            let opened = self.keys.iter().find(|key| Checkpoint::open_with(kept.note, key).is_ok());
-            let Some(key) = opened else { return Err(FaultKind::KeptForeign { size: kept.head.size }) };
-            let (size, time) = (kept.head.size, kept.head.time);
-            if size > self.tree.size() {
-                return Err(FaultKind::Shortened { time, signed: size, found: self.tree.size() });
+            let head = kept.judge(&self.keys, self.tree.size())?;
+            if kept.is_own {
+                continue;
             }
-            if !kept.agrees {
-                return Err(FaultKind::TwoHistories { time });
-            }
-            let head = Head { size, time, key: key_name(key.text()) };
             // Auditors return their signatures one by one: what counts is who signed this head, in whichever note.
             let same = |other: &&Kept<'_>| other.head == kept.head;
             let signed = |cosigner: &&Cosigner| {

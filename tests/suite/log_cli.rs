@@ -197,8 +197,11 @@ fn an_auditor_verifies_an_export_with_the_key_on_paper() {
     // The log is long silent.
     ran(&log(&copied, &["verify", "--max-silence", "2h"]), 1);
     // Another key, and a changed record, with its place.
-    let other = life.first_key.replace("+A", "+B");
-    assert!(ran(&log(&copied, &["verify", "--key", &other]), 1).0.starts_with("NOT VERIFIED"));
+    let other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    assert!(ran(&log(&copied, &["verify", "--key", other]), 1).0.starts_with("NOT VERIFIED"));
+    // A slip in copying the key accuses nobody.
+    let (out, err) = ran(&log(&copied, &["verify", "--key", &life.first_key.replace("+A", "+B")]), 2);
+    assert!(out.is_empty() && err.contains("copied wrongly"), "{out}{err}");
     let segment = std::fs::read_dir(copied.join("segments")).unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
     let text = std::fs::read_to_string(&segment).unwrap();
     std::fs::remove_file(&segment).unwrap();
@@ -393,7 +396,7 @@ fn a_charter_without_statistics_names_no_sender_in_any_format() {
         ..ReleaseRecord::default()
     };
     append(&journal, now, release.clone());
-    append(&journal, now, ReleaseRecord { window_opens: None, rank: None, ..release });
+    append(&journal, now, ReleaseRecord { queue_id: "4bXyZ12346z".into(), window_opens: None, rank: None, ..release });
     let stop = StopRecord {
         action: "breaker".into(),
         target: "sender".into(),
@@ -510,6 +513,63 @@ fn a_report_counts_each_step_once_and_no_impostor_as_a_candidate() {
         [0, 1].map(|sender| figure(report, &format!("/charters/0/senders/{sender}/released"))).iter().sum()
     };
     assert_eq!(released(&after) - released(&before), 2);
+}
+
+/// Mail that the next server does not take in its window is called back, and let go in the next, or returned in the end.
+#[test]
+fn a_report_counts_no_message_twice_and_none_that_went_back_as_released() {
+    let life = two_weeks();
+    let keys = Pseudonymizer::open(life.dir.path()).unwrap();
+    let sender = keys.pseudonym(&period(), "liste-b@candidats.example").unwrap();
+    let figures = || {
+        let asked = ["report", "--format", "json", "--charter", "cnrs-2026"];
+        let report: serde_json::Value = serde_json::from_str(&ran(&log(life.dir.path(), &asked), 0).0).unwrap();
+        let charter = &report["charters"][0];
+        let senders = charter["senders"].as_array().unwrap();
+        let of = senders.iter().find(|of| of["sender"] == sender.as_str()).unwrap();
+        let nights = charter["nights"].as_array().unwrap();
+        let left: usize = nights.iter().map(|night| night["releases"].as_array().unwrap().len()).sum();
+        let number = |value: &serde_json::Value| value.as_u64().unwrap();
+        (number(&of["released"]), left as u64, number(&charter["cancelled"]), number(&of["wait"]["max"]))
+    };
+    let before = figures();
+    let first = at("2026-06-21T20:10:00Z");
+    let second = first + SignedDuration::from_hours(24);
+    let arrived = first - SignedDuration::from_hours(1_000);
+    let journal = keeper(life.dir.path(), first);
+    let (charter, list) = ("cnrs-2026".to_owned(), "electeurs-c@elections.example".to_owned());
+    for night in [first, second] {
+        for decision in [7, 8] {
+            let release = ReleaseRecord {
+                queue_id: "4bXyZ12345y".to_owned(),
+                charter: charter.clone(),
+                list: list.clone(),
+                sender: Some(sender.clone()),
+                statistics: true,
+                decision: Some(decision),
+                arrived,
+                window_opens: Some(night),
+                rank: Some(1),
+                reason: "window".into(),
+            };
+            append(&journal, night, release);
+        }
+    }
+    let cancel = CancelRecord {
+        queue_id: "4bXyZ12345y".to_owned(),
+        charter,
+        list,
+        sender: Some(sender.clone()),
+        decision: Some(8),
+        reason: "period-over".into(),
+        reference: None,
+    };
+    append(&journal, second, cancel);
+    journal.checkpoint_blocking(second).unwrap();
+    drop(journal);
+    let after = figures();
+    assert_eq!((after.0 - before.0, after.1 - before.1, after.2 - before.2), (1, 1, 1), "{before:?} {after:?}");
+    assert_eq!(after.3, 1_024 * 3_600, "it waited until the night in which it left");
 }
 
 #[test]

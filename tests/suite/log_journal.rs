@@ -349,6 +349,50 @@ fn an_older_copy_in_the_place_of_the_log_is_told_by_a_kept_checkpoint() {
     assert!(matches!(fault(), FaultKind::TwoHistories { .. }), "{:?}", fault());
 }
 
+/// A partial restore: records that a checkpoint signs are gone, and so is what would have told the daemon at once.
+#[test]
+fn a_daemon_never_goes_on_from_less_than_its_latest_checkpoint_signs() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = keeper(dir.path(), noon());
+    for _ in 0..9 {
+        journal.append_blocking(&operator(noon(), "work")).unwrap();
+    }
+    journal.checkpoint_blocking(noon()).unwrap();
+    drop(journal);
+    let name = list_segments(&dir.path().join("segments")).unwrap()[0].to_string();
+    let path = dir.path().join("segments").join(name);
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let other = whole.replace("work", "play");
+    for damaged in [lines[..lines.len() - 3].concat(), other] {
+        std::fs::remove_file(dir.path().join("resume.json")).unwrap();
+        std::fs::write(&path, &damaged).unwrap();
+        let opened = Journal::open(&Options::new(dir.path(), ORIGIN, Role::Keeper, noon()));
+        let error = opened.unwrap_err();
+        assert!(matches!(error, JournalError::Damaged(Damage::Contradicted { .. })), "{error}");
+        let fault = verify(dir.path(), &Anchors::default(), |_| ()).unwrap_err().what;
+        assert!(!matches!(fault, FaultKind::Empty | FaultKind::Unreadable(_)), "{fault}");
+        // Whoever brings the records back goes on.
+        std::fs::write(&path, &whole).unwrap();
+        drop(keeper(dir.path(), noon()));
+        std::fs::write(&path, &whole).unwrap();
+        std::fs::write(dir.path().join("checkpoint"), latest_note(&whole)).unwrap();
+    }
+    std::fs::write(&path, lines[..lines.len() - 3].concat()).unwrap();
+    let fault = verify(dir.path(), &Anchors::default(), |_| ()).unwrap_err().what;
+    assert!(
+        matches!(&fault, FaultKind::OwnCheckpoint(what) if matches!(**what, FaultKind::Shortened { .. })),
+        "{fault}"
+    );
+}
+
+/// The note of the last checkpoint record of a segment.
+fn latest_note(segment: &str) -> String {
+    let records = segment.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let notes = records.filter_map(|record| Some(record["body"]["note"].as_str()?.to_owned()));
+    notes.last().unwrap()
+}
+
 #[test]
 fn one_daemon_keeps_a_log() {
     let dir = tempfile::tempdir().unwrap();

@@ -93,6 +93,12 @@ pub(super) fn export(place: &Place, args: &ExportArgs) -> Result<Exit, Problem> 
     let dir = place.leave_trace("log export", Vec::new(), args.reference.as_deref())?;
     let (from, to) = (Layout::at(dir), Layout::at(&args.to));
     std::fs::create_dir(to.root()).map_err(Problem::at(to.root()))?;
+    // The checkpoint before the records: a daemon may add to both meanwhile, and must not seem to have signed what is not there.
+    for (source, target) in [(from.checkpoint(), to.checkpoint()), (from.auditors(), to.auditors())] {
+        if source.exists() {
+            std::fs::copy(&source, &target).map_err(Problem::at(&target))?;
+        }
+    }
     for (source, target) in [(from.segments(), to.segments()), (from.cosignatures(), to.cosignatures())] {
         std::fs::create_dir(&target).map_err(Problem::at(&target))?;
         for entry in std::fs::read_dir(&source).map_err(Problem::at(&source))? {
@@ -101,11 +107,6 @@ pub(super) fn export(place: &Place, args: &ExportArgs) -> Result<Exit, Problem> 
                 let copy = target.join(entry.file_name());
                 std::fs::copy(entry.path(), &copy).map_err(Problem::at(&copy))?;
             }
-        }
-    }
-    for (source, target) in [(from.checkpoint(), to.checkpoint()), (from.auditors(), to.auditors())] {
-        if source.exists() {
-            std::fs::copy(&source, &target).map_err(Problem::at(&target))?;
         }
     }
     Ok(Exit::Fine)

@@ -20,7 +20,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::clock::now;
 use super::{Exit, Problem, print};
 use crate::config::Config;
-use crate::decision_log::checkpoint::{CheckpointError, Cosigner};
+use crate::decision_log::checkpoint::{CheckpointError, Cosigner, VerifierKey};
 use crate::decision_log::disk::{Layout, read_small};
 use crate::decision_log::line::QuotedReference;
 use crate::decision_log::mail::find_note;
@@ -156,19 +156,24 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Problem> {
     serde_json::to_string_pretty(value).map(|json| json + "\n").map_err(Problem::new)
 }
 
-/// A verifier key, given as such or as a file that holds it.
+/// A verifier key, given as such or as a file that holds it. Its id tells most mistakes in copying: a log is not accused for one.
 fn read_key(text: &str) -> Result<String, Problem> {
     let path = Path::new(text);
-    if path.is_file() {
+    let is_key = |word: &str| word.matches('+').count() >= 2;
+    let key = if path.is_file() {
         let text = read_small(path, SMALL_FILE_BYTES_MAX).map_err(Problem::at(path))?;
-        let key = text.split_whitespace().find(|word| word.matches('+').count() >= 2);
-        return key.map(str::to_owned).ok_or_else(|| Problem(format!("{}: no key in it", path.display())));
-    }
-    let key = text.trim();
-    if key.matches('+').count() < 2 {
+        let key = text.split_whitespace().find(|word| is_key(word)).map(str::to_owned);
+        key.ok_or_else(|| Problem(format!("{}: no key in it", path.display())))?
+    } else {
+        text.trim().to_owned()
+    };
+    if !is_key(&key) {
         return Err(Problem(format!("{key}: neither a file nor a key such as name+0123abcd+AbCd…")));
     }
-    Ok(key.to_owned())
+    if VerifierKey::parse(&key).is_err() && Cosigner::parse(&key).is_err() {
+        return Err(Problem(format!("{key}: its three parts do not fit each other: copied wrongly, or no key at all")));
+    }
+    Ok(key)
 }
 
 /// What a reply, a banner or a header field quotes: the place of a record, or the message's own reference. A place has a

@@ -141,7 +141,7 @@ pub struct SenderReport {
     pub verdicts: Verdicts,
     /// Its refusals.
     pub reasons: Vec<ReasonLine>,
-    /// Its messages that were let go.
+    /// Its messages that were let go, and neither called back nor returned since.
     pub released: u64,
     /// Time from arrival to release, seconds.
     pub wait: Option<Spread>,
@@ -267,15 +267,31 @@ struct Count<'a> {
     charters: BTreeMap<String, CharterCount>,
     report: Report,
     files: BTreeMap<String, String>,
-    /// The steps of held messages that were counted: killed at the wrong moment, a release or cancellation is recorded twice.
-    steps: HashSet<(&'static str, String, Option<u64>, Option<Timestamp>)>,
+    /// The messages that were let go, in the order of their records. Mail that cannot be delivered in its window is called back
+    /// and let go in another, or goes back to its sender: only the last time counts.
+    released: Vec<Option<(Timestamp, ReleaseRecord)>>,
+    /// Where in `released` each is.
+    release_of: HashMap<HeldMessage, usize>,
+    /// The messages that were returned or removed: killed at the wrong moment, a cancellation is recorded twice.
+    cancelled: HashSet<HeldMessage>,
 }
+
+/// Queue id and index of the decision; a queue id alone may come again.
+type HeldMessage = (String, Option<u64>);
 
 impl<'a> Count<'a> {
     fn new(question: &'a Question) -> Self {
         let time_zone = question.time_zone.iana_name().unwrap_or("UTC").to_owned();
         let report = Report { from: question.from, to: question.to, time_zone, ..Report::default() };
-        Self { question, charters: BTreeMap::new(), report, files: BTreeMap::new(), steps: HashSet::new() }
+        Self {
+            question,
+            charters: BTreeMap::new(),
+            report,
+            files: BTreeMap::new(),
+            released: Vec::new(),
+            release_of: HashMap::new(),
+            cancelled: HashSet::new(),
+        }
     }
 
     fn day(&self, at: Timestamp) -> Date {
@@ -301,14 +317,18 @@ impl<'a> Count<'a> {
         }
         match event {
             Event::Decision(decision) => self.decision(record.at, day, &decision),
-            Event::Release(release) => self.release(record.at, release),
+            Event::Release(release) if self.wants(&release.charter) => self.release(record.at, release),
             Event::Draw(draw) if self.wants(&draw.charter) => {
                 let night = self.charter(&draw.charter).nights.entry(draw.window_opens).or_default();
                 night.opens = draw.window_opens;
                 night.seed = Some(draw.seed);
             }
             Event::Cancel(cancel) if self.wants(&cancel.charter) => {
-                let is_new = self.steps.insert(("cancel", cancel.queue_id, cancel.decision, None));
+                let message = (cancel.queue_id, cancel.decision);
+                if let Some(release) = self.release_of.remove(&message).and_then(|at| self.released.get_mut(at)) {
+                    *release = None;
+                }
+                let is_new = self.cancelled.insert(message);
                 self.charter(&cancel.charter).report.cancelled += u64::from(is_new);
             }
             Event::Gone(gone) if self.wants(&gone.charter) && gone.is_anomaly() => {
@@ -361,10 +381,19 @@ impl<'a> Count<'a> {
     }
 
     fn release(&mut self, at: Timestamp, release: ReleaseRecord) {
-        let step = ("release", release.queue_id.clone(), release.decision, release.window_opens);
-        if !self.wants(&release.charter) || !self.steps.insert(step) {
-            return;
+        let message = (release.queue_id.clone(), release.decision);
+        let before = self.release_of.get(&message).and_then(|at| self.released.get_mut(*at));
+        match before {
+            // Killed at the wrong moment, a release is recorded twice.
+            Some(Some((_, before))) if before.window_opens == release.window_opens => return,
+            Some(before) => *before = None,
+            None => {}
         }
+        self.release_of.insert(message, self.released.len());
+        self.released.push(Some((at, release)));
+    }
+
+    fn count_release(&mut self, at: Timestamp, release: ReleaseRecord) {
         let name = release.sender.as_ref().and_then(|sender| self.question.names.get(sender).cloned());
         let count = self.charter(&release.charter);
         count.forbidden |= !release.statistics;
@@ -387,6 +416,9 @@ impl<'a> Count<'a> {
     }
 
     fn finish(mut self) -> Report {
+        for (at, release) in std::mem::take(&mut self.released).into_iter().flatten() {
+            self.count_release(at, release);
+        }
         let names = &self.question.names;
         self.report.charters = self.charters.into_values().map(|count| count.finish(names)).collect();
         for stop in &mut self.report.stops {
@@ -431,7 +463,9 @@ impl CharterCount {
         if let Some(reason) = reason {
             *count.reasons.entry(reason).or_default() += 1;
         }
-        for quota in &judgement.quotas {
+        // Only mail that is let through counts; what was refused would have been one too many.
+        let is_let_through = ["accept", "hold"].contains(&judgement.verdict.as_ref()) || judgement.mode == "monitor";
+        for quota in judgement.quotas.iter().filter(|_| is_let_through) {
             let key = (quota.per.clone(), quota.of.clone(), quota.over.clone());
             let fullest = count.quotas.entry(key).or_insert_with(|| quota.clone());
             if quota.used > fullest.used {
