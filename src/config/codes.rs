@@ -84,7 +84,7 @@ closed_list! {
         SenderWithoutProof = "E039-sender-without-proof",
         /// A proof names exactly one way: `sasl`, `network`, `tls`, `dkim` or `authentication_results`.
         BadProof = "E040-bad-proof",
-        /// The network takes in every address there is, so it proves nothing.
+        /// What everybody has proves nothing, and what nobody has cannot be shown: name the networks that are the sender's own.
         ProofProvesNothing = "E041-proof-proves-nothing",
         /// Add the mailbox to the sender's `addresses`, or take it from the delegate.
         UnknownMailbox = "E042-unknown-mailbox",
@@ -134,6 +134,8 @@ closed_list! {
         HalfAPair = "E064-half-a-pair",
         /// What a list is called cannot be the address of a sender: answers to its mail would go to the list.
         SenderIsList = "E065-sender-is-list",
+        /// What readers send there would go to a list, and from there to every member. Give a mailbox that somebody reads.
+        AnswersGoToList = "E066-answers-go-to-list",
         /// No rule or measure enforces the clause, and it is not marked `organisational = true`.
         ClauseNotEnforced = "W101-clause-not-enforced",
         /// The charter asks for adherence, and no day is recorded for this sender: all its mail will be refused.

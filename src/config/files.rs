@@ -57,7 +57,11 @@ pub fn expand(directory: &Path, pattern: &Path) -> Vec<PathBuf> {
     }
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     match (name.split_once('*'), path.parent()) {
-        (Some((prefix, suffix)), Some(parent)) => matching(parent, prefix, suffix),
+        (Some((prefix, suffix)), Some(parent)) => {
+            // Beside a main file that was named without a directory.
+            let here = parent.as_os_str().is_empty();
+            matching(if here { Path::new(".") } else { parent }, prefix, suffix)
+        }
         _ => vec![path],
     }
 }
@@ -78,4 +82,15 @@ fn matching(directory: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
         .collect();
     found.sort();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_beside_a_main_file_named_without_a_directory_is_looked_for_here() {
+        // Tests run in the directory of the package.
+        assert_eq!(expand(Path::new(""), Path::new("Cargo*.toml")), [Path::new("./Cargo.toml")]);
+    }
 }

@@ -389,8 +389,8 @@ fn a_daemon_never_goes_on_from_less_than_its_latest_checkpoint_signs() {
 /// The note of the last checkpoint record of a segment.
 fn latest_note(segment: &str) -> String {
     let records = segment.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let notes = records.filter_map(|record| Some(record["body"]["note"].as_str()?.to_owned()));
-    notes.last().unwrap()
+    let mut notes = records.filter_map(|record| Some(record["body"]["note"].as_str()?.to_owned()));
+    notes.next_back().unwrap()
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The register of senders: who may write, from where, to which lists, and how they prove it.
 
-use ipnet::IpNet;
+use std::net::Ipv6Addr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use toml::Spanned;
 
 use super::Builder;
@@ -93,6 +95,10 @@ impl Builder<'_, '_> {
         let mut ways = Vec::new();
         ways.extend(raw.sasl.as_ref().map(|login| Proof::Sasl(login.get_ref().0.clone())));
         if let Some(networks) = &raw.network {
+            if networks.0.is_empty() && !self.reader.met_errors() {
+                let (message, label) = ("a proof by network names no network".to_owned(), "nobody could write");
+                self.reader.problem(Code::ProofProvesNothing, raw.span.clone(), message, label);
+            }
             ways.push(Proof::Network(self.networks(&networks.0)));
         }
         ways.extend(raw.tls.as_ref().map(|name| Proof::Tls(name.get_ref().0.clone())));
@@ -119,11 +125,19 @@ impl Builder<'_, '_> {
     }
 
     fn networks(&mut self, networks: &[Spanned<IpNet>]) -> Vec<IpNet> {
-        for network in networks.iter().filter(|network| network.get_ref().prefix_len() == 0) {
+        let all: Vec<IpNet> = networks.iter().map(|network| *network.get_ref()).collect();
+        for network in networks.iter().filter(|network| takes_in_everybody(network.get_ref())) {
             let message = format!("the network {} proves nothing", network.get_ref());
             self.reader.problem(Code::ProofProvesNothing, network.span(), message, "takes in every address");
         }
-        networks.iter().map(|network| *network.get_ref()).collect()
+        if let Some(last) = networks.last()
+            && !all.iter().any(takes_in_everybody)
+            && IpNet::aggregate(&all).iter().any(takes_in_everybody)
+        {
+            let message = "these networks together prove nothing".to_owned();
+            self.reader.problem(Code::ProofProvesNothing, last.span(), message, "with it they take in every address");
+        }
+        all
     }
 
     fn delegate(&mut self, raw: &RawDelegate, own: &[Mailbox], who: &str) -> Option<Delegate> {
@@ -139,4 +153,14 @@ impl Builder<'_, '_> {
         }
         Some(Delegate { login: raw.login.as_ref()?.get_ref().0.clone(), mailboxes })
     }
+}
+
+/// Every address of IPv4, also as IPv6 writes it, or every one of IPv6 that anybody has (RFC 4291 section 2.4).
+fn takes_in_everybody(network: &IpNet) -> bool {
+    let everybody = [
+        IpNet::V4(Ipv4Net::default()),
+        IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96)),
+        IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3)),
+    ];
+    everybody.iter().any(|all| network.contains(all))
 }

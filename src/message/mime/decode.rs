@@ -173,15 +173,15 @@ const LABEL_BYTES_MAX: usize = 40;
 /// Charsets that no browser knows and some mail programs do.
 fn hides_ascii(label: &str) -> bool {
     const FAMILIES: [&str; 9] = ["utf-32", "utf32", "ucs-4", "ucs4", "iso-10646-ucs", "hz", "scsu", "bocu", "ebcdic"];
-    // Of the charsets with escapes only one is read here.
-    let plain = plain_label(label);
-    let has_escapes = ["iso2022", "5022"].iter().any(|family| plain.contains(family))
-        && Encoding::for_label(label.as_bytes()) != Some(encoding_rs::ISO_2022_JP);
     /// Code pages of EBCDIC.
     const PAGES: [&str; 18] = [
         "037", "37", "273", "277", "278", "280", "284", "285", "290", "297", "420", "424", "500", "870", "871", "875",
         "1026", "1047",
     ];
+    // Of the charsets with escapes only one is read here.
+    let plain = plain_label(label);
+    let has_escapes = ["iso2022", "5022"].iter().any(|family| plain.contains(family))
+        && Encoding::for_label(label.as_bytes()) != Some(encoding_rs::ISO_2022_JP);
     let page = label.trim_start_matches("ibm").trim_start_matches("cp").trim_start_matches(['-', '0']);
     has_escapes
         || FAMILIES.iter().any(|family| label.starts_with(family))

@@ -13,18 +13,27 @@ use crate::message::address::{Address, RecipientSyntax, candidates};
 
 impl Builder<'_, '_> {
     pub(super) fn check_lists(&mut self, file: &RawFile, charter: &Charter) {
-        let mut empty_fields = Vec::new();
+        let (mut empty_fields, mut answers) = (Vec::new(), Vec::new());
         for raw in &file.list {
             let list = raw.address.as_ref().and_then(|at| charter.lists.iter().find(|l| l.address == *at.get_ref()));
             let Some(list) = list else { continue };
             self.check_access(file, raw, list);
             self.check_return_path(raw, list, charter);
+            for answer in self::answers_to_lists(file, raw, charter) {
+                if !answers.contains(&answer) {
+                    answers.push(answer);
+                }
+            }
             for empty in self::empty_fields(file, raw, list, charter) {
                 // Lists share the charter's words: each hole in them is told of once.
                 if !empty_fields.contains(&empty) {
                     empty_fields.push(empty);
                 }
             }
+        }
+        for (what, span) in answers {
+            let (message, label) = (format!("`{what}` leads to a list"), "answers would go to all its members");
+            self.reader.problem(Code::AnswersGoToList, span, message, label);
         }
         for (field, span) in empty_fields {
             let message = format!("nothing is set that would fill in `{{{field}}}`");
@@ -46,19 +55,13 @@ impl Builder<'_, '_> {
     }
 
     fn check_return_path(&mut self, raw: &RawList, list: &List, charter: &Charter) {
-        // Failures to a sub-address of a list are mail to the list.
-        let syntax = RecipientSyntax { recipient_delimiters: "+".to_owned(), ..RecipientSyntax::default() };
-        let is_list = |path: &Address| {
-            let readings = candidates(&format!("<{path}>"), &syntax).unwrap_or_default();
-            readings.iter().any(|reading| charter.lists.iter().any(|list| list.is_called(reading)))
-        };
         match &raw.return_path {
             None if raw.bad.contains(&"return_path") => {}
             None => {
                 let message = format!("{} has no return path", list.address);
                 self.reader.problem(Code::ListWithoutReturnPath, place(raw), message, "failures go to the sender");
             }
-            Some(path) if is_list(path.get_ref()) => {
+            Some(path) if is_list(path.get_ref(), charter) => {
                 let message = format!("the return path of {} is a list", list.address);
                 let label = "failures would go to all its members";
                 self.reader.problem(Code::ReturnPathIsList, path.span(), message, label);
@@ -87,6 +90,32 @@ impl Builder<'_, '_> {
             seen.push(address);
         }
     }
+}
+
+/// Where readers are told to write and reach a list.
+fn answers_to_lists(file: &RawFile, raw: &RawList, charter: &Charter) -> Vec<(&'static str, Range<usize>)> {
+    let (own, inherited) = (raw.rules.as_ref(), file.rules.as_ref());
+    let reply_to = on(own.and_then(|r| r.reply_to.as_ref()).or(inherited.and_then(|r| r.reply_to.as_ref())));
+    let headers = on(own.and_then(|r| r.list_headers.as_ref()).or(inherited.and_then(|r| r.list_headers.as_ref())));
+    let reply_to = reply_to.and_then(|rule| rule.to.as_ref()).filter(|to| {
+        let address = Address::parse(&to.get_ref().0);
+        address.is_ok_and(|address| is_list(&address, charter))
+    });
+    // A list manager may take orders at a sub-address.
+    let is_called = |address: &Address| charter.lists.iter().any(|list| list.is_called(address));
+    let unsubscribe = headers.iter().flat_map(|rule| &rule.unsubscribe).flat_map(|many| &many.0).filter(|target| {
+        let mailbox = target.get_ref().0.strip_prefix("mailto:").and_then(|to| to.split('?').next());
+        mailbox.and_then(|mailbox| Address::parse(mailbox).ok()).is_some_and(|address| is_called(&address))
+    });
+    let reply_to = reply_to.map(|to| ("to", to.span()));
+    reply_to.into_iter().chain(unsubscribe.map(|target| ("unsubscribe", target.span()))).collect()
+}
+
+/// Mail to a sub-address of a list is mail to the list.
+fn is_list(address: &Address, charter: &Charter) -> bool {
+    let syntax = RecipientSyntax { recipient_delimiters: "+".to_owned(), ..RecipientSyntax::default() };
+    let readings = candidates(&format!("<{address}>"), &syntax).unwrap_or_default();
+    readings.iter().any(|reading| charter.lists.iter().any(|list| list.is_called(reading)))
 }
 
 fn place(raw: &RawList) -> Range<usize> {
