@@ -7,7 +7,7 @@ use super::quota::DemandSource;
 use super::rules::{Direction, IdentityRule, RecipientsRule, RefuseOrTag, SizeRule};
 use super::stop::StopSubject;
 use super::verdict::{Effect, Evidence, NotRun, ReasonCode};
-use super::{Clause, MailboxState, NightWindow, Period, Scope, Sender};
+use super::{Clause, MailboxState, Mode, NightWindow, Period, Scope, Sender};
 use crate::message::address::Address;
 use crate::message::edit::Edit;
 
@@ -50,7 +50,8 @@ pub(super) fn recipient_state<'a>(case: &Case<'a>) -> (Option<&'a Clause>, Answe
     }
 }
 
-/// Rule `stop` (drancy:V.a, pm:6).
+/// Rule `stop` (drancy:V.a, pm:6). What was ordered about a sender is told to no one who only uses the address: that is for the rule
+/// `sender` to refuse.
 pub(super) fn stop(case: &Case<'_>, sender: Option<&Sender>) -> Answer {
     let concerns = |subject: &StopSubject| match subject {
         StopSubject::Everything => true,
@@ -64,8 +65,15 @@ pub(super) fn stop(case: &Case<'_>, sender: Option<&Sender>) -> Answer {
             *charter == case.charter.id && sender.is_some_and(|sender| sender.name == *name)
         }
     };
+    let is_proof_asked = case.rules().sender.as_ref().is_some_and(|rule| rule.mode == Mode::Enforce);
+    let is_proven = || sender.is_some_and(|one| matches!(proven(case, one), Proven::By(_) | Proven::Unavailable));
+    let is_told = |subject: &StopSubject| {
+        let is_about_sender = matches!(subject, StopSubject::Mailbox(_) | StopSubject::Sender { .. });
+        !is_about_sender || !is_proof_asked || is_proven()
+    };
+    let stops = case.state.stops.iter().filter(|stop| concerns(&stop.subject));
     // What somebody has decided comes before what the breaker did.
-    match case.state.stops.iter().filter(|stop| concerns(&stop.subject)).min_by_key(|stop| stop.automatic) {
+    match stops.filter(|stop| is_told(&stop.subject)).min_by_key(|stop| stop.automatic) {
         // Nobody has decided anything yet: the sender's mail server shall try again.
         Some(stop) if stop.automatic => {
             Answer::hit(ReasonCode::Flood, Effect::Tempfail).because(Evidence::Reference(stop.reference.clone()))
@@ -104,16 +112,20 @@ pub(super) fn sender(case: &Case<'_>, registered: &Result<&Sender, Option<Refusa
             return Answer::hit(refusal.reason, Effect::Reject).because(refusal.evidence.clone());
         }
     };
-    let mailbox = match case.content {
-        Some(content) => content.names.from.one(),
-        None => case.envelope.sender.as_ref(),
-    };
-    match authorization::proven(sender, case.envelope, mailbox, &case.state.credentials, case.content.is_some()) {
+    match proven(case, sender) {
         Proven::By(proof) => Answer::miss().because(Evidence::Proof(proof)),
         Proven::Open => Answer::not_run(NotRun::ContentNotSeen),
         Proven::Unavailable => Answer::hit(ReasonCode::ProofUnavailable, Effect::Tempfail),
         Proven::No => Answer::hit(ReasonCode::SenderNotProven, Effect::Reject),
     }
+}
+
+fn proven(case: &Case<'_>, sender: &Sender) -> Proven {
+    let mailbox = match case.content {
+        Some(content) => content.names.from.one(),
+        None => case.envelope.sender.as_ref(),
+    };
+    authorization::proven(sender, case.envelope, mailbox, &case.state.credentials, case.content.is_some())
 }
 
 /// Rule `identity` (am:5.1.e).

@@ -107,6 +107,26 @@ fn where_two_charters_apply_mail_waits_for_the_hours_of_both() {
 }
 
 #[test]
+fn a_stop_is_told_to_the_sender_it_concerns_and_to_no_impostor() {
+    let world = world(NOON);
+    for subject in [["--sender", "Liste A"], ["--mailbox", "liste-b@candidats.example"]] {
+        let stop = [&["stop", "add"], subject.as_slice(), &["--reason", "Essai", "--reference", "Comité 3"]].concat();
+        assert!(world.gateway.run(&stop).status.success());
+    }
+    for letter in [from_a(LIST), from_b(LIST)] {
+        let outcome = world.postfix.send(&letter);
+        assert!(outcome.last().text().contains("suspendus"), "{outcome:?}");
+    }
+    let forged = |as_whom: &str, login: &str| {
+        let letter = Letter::new(&format!("{as_whom}@candidats.example"), &[LIST]).login(login, "secret");
+        let reply = world.refused(&letter, 550, "sender-not-proven", "t:sender");
+        assert!(!reply.text().contains("suspendus") && !reply.text().contains("Comit"), "{reply}");
+    };
+    forged("liste-a", "liste-b");
+    forged("liste-b", "liste-a");
+}
+
+#[test]
 fn inside_the_window_mail_passes_at_once() {
     let world = world("2018-06-20T23:30:00+02:00");
     world.delivered(&from_a(LIST));
