@@ -91,8 +91,12 @@ fn uuencode(line: &[u8], lines: &mut Lines<'_>, scattered: &mut Option<Scattered
     let (end, size_bytes) = match following_data(lines, is_base64, is_sure) {
         Some(found) => found,
         None if is_base64 || !is_octal => return None,
-        // MIME::Parser and others read on to `end` and skip the lines that are no data.
-        None => (scattered.get_or_insert_with(|| Scattered::in_text(lines.text)).block_end(lines.at)?, 0),
+        // MIME::Parser and others read on to `end` and skip the lines that are no data. Some show a file for its first line alone.
+        None => match scattered.get_or_insert_with(|| Scattered::in_text(lines.text)).block_end(lines.at) {
+            Some(end) => (end, 0),
+            None if is_sure => (lines.at, 0),
+            None => return None,
+        },
     };
     lines.at = end;
     Some(Block {
@@ -318,6 +322,12 @@ mod tests {
         let text = "begin 644 x.pdf\ncpVeT\nend\nBye\n";
         assert_eq!(found(text)[0].2, "begin 644 x.pdf\ncpVeT\nend\n");
         assert_eq!(found("begin 644 days\ncpVeT\nend\nBye\n"), []);
+    }
+
+    #[test]
+    fn a_file_may_have_nothing_but_its_first_line() {
+        assert_eq!(found("Hello\nbegin 644 x.pdf\nTous ensemble\n")[0].2, "begin 644 x.pdf\n");
+        assert_eq!(found("Hello\nbegin 644 de nous\nTous ensemble\n"), []);
     }
 
     #[test]
