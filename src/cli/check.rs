@@ -84,7 +84,7 @@ fn verdict(report: &Report) -> String {
 fn exit(report: &Report, strict: bool) -> Exit {
     let (errors, warnings) = report.counts();
     // What cannot even be read has not been checked.
-    let unread = [Code::FileMissing, Code::FileUnreadable, Code::FileTooLarge];
+    let unread = [Code::FileMissing, Code::FileUnreadable, Code::FileTooLarge, Code::NotUtf8];
     match (errors, warnings) {
         (1, _) if report.codes().iter().any(|code| unread.contains(code)) => Exit::Failed,
         (0, 0) => Exit::Fine,

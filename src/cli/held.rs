@@ -236,16 +236,16 @@ fn print_list(entries: &[Entry], json: bool) {
         let _ = writeln!(out, "Nothing waits.");
         return;
     }
-    let local = |at: Timestamp| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string();
+    let local = |at: Timestamp| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M %:z").to_string();
     let _ = writeln!(
         out,
-        "{:<16} {:<13} {:<16} {:<16} {:>9}  {:<20} LIST",
+        "{:<16} {:<13} {:<23} {:<23} {:>9}  {:<20} LIST",
         "QUEUE ID", "STATE", "ARRIVED", "NOT BEFORE", "BYTES", "SENDER"
     );
     for row in &rows {
         let _ = writeln!(
             out,
-            "{:<16} {:<13} {:<16} {:<16} {:>9}  {:<20} {}",
+            "{:<16} {:<13} {:<23} {:<23} {:>9}  {:<20} {}",
             row.queue_id,
             row.state.as_str(),
             local(row.arrived),

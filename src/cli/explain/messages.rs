@@ -49,6 +49,9 @@ impl Messages {
         let metadata = fs::metadata(path).map_err(failed(path))?;
         if metadata.is_dir() {
             let mut files = maildir(path).map_err(failed(path))?;
+            if files.is_empty() {
+                return Err(failed(path)(io::Error::new(io::ErrorKind::NotFound, "no message is in this directory")));
+            }
             let bytes_total = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
             files.sort_unstable_by(|a, b| b.cmp(a));
             return Ok(Self { several: true, bytes_total, source: Source::Files(files) });

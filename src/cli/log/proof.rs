@@ -42,7 +42,7 @@ struct TargetArgs {
 pub(super) fn prove_record(place: &Place, args: ProveArgs) -> Result<Exit, Problem> {
     let layout = place.live()?;
     let target = match (args.target.message_id, &args.target.reference, args.target.index) {
-        (Some(id), _, _) => Target::MessageId(id),
+        (Some(id), _, _) => Target::MessageId(bracketed(&id)),
         (_, Some(reference), _) => match Quoted::read(reference) {
             Quoted::Place(place) => Target::Reference(place),
             Quoted::Own(own) => Target::Message(own),
@@ -108,6 +108,12 @@ pub struct CheckArgs {
     json: bool,
 }
 
+/// A Message-ID as records seal it. Many programs show it without its angle brackets.
+fn bracketed(id: &str) -> String {
+    let id = id.trim();
+    if id.starts_with('<') { id.to_owned() } else { format!("<{id}>") }
+}
+
 pub(super) fn check(args: &CheckArgs) -> Result<Exit, Problem> {
     let text = read_small(&args.proof, PROOF_BYTES_MAX).map_err(Problem::at(&args.proof))?;
     let quoted = args.reference.as_deref().map(Quoted::read);
@@ -116,7 +122,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Problem> {
         first_key: args.key.as_deref().map(read_key).transpose()?,
         kept: args.checkpoint.as_deref().map(read_note).transpose()?,
         cosigners,
-        message_id: args.message_id.clone(),
+        message_id: args.message_id.as_deref().map(bracketed),
         reference: quoted.as_ref().and_then(|quoted| quoted.place().cloned()),
         message: quoted.as_ref().and_then(|quoted| quoted.own().cloned()),
     };

@@ -100,7 +100,7 @@ pub(super) fn show(place: &Place, args: &ShowArgs) -> Result<Exit, Problem> {
     if foreign {
         print("The record at this index is another one than the reference quotes.\n")?;
     }
-    Ok(if found { Exit::Fine } else { Exit::Found })
+    Ok(if found { Exit::Fine } else { nothing("No record is as asked for.") })
 }
 
 /// Whether a record is a decision on the message with this reference of its own.
@@ -200,7 +200,14 @@ pub(super) fn person(place: &Place, args: &PersonArgs) -> Result<Exit, Problem> 
             Ok(())
         })
         .map_err(Problem::new)?;
-    Ok(if found { Exit::Fine } else { Exit::Found })
+    Ok(if found { Exit::Fine } else { nothing("Nothing is recorded of this address for which a key is kept.") })
+}
+
+/// What programs read stays empty; people are told.
+fn nothing(said: &str) -> Exit {
+    use std::io::Write as _;
+    let _ = writeln!(anstream::stderr(), "{said}");
+    Exit::Found
 }
 
 /// The decision that a record is about, when it says what became of a message that was held.

@@ -66,6 +66,11 @@ impl Builder<'_, '_> {
                 let label = "failures would go to all its members";
                 self.reader.problem(Code::ReturnPathIsList, path.span(), message, label);
             }
+            Some(path) if is_a_sender_s(path.get_ref(), charter) => {
+                let message = format!("the return path of {} is a mailbox of a sender", list.address);
+                let label = "failures go to the sender";
+                self.reader.problem(Code::ListWithoutReturnPath, path.span(), message, label);
+            }
             Some(path) if list.rules.return_path.is_none() && !self.reader.met_errors() => {
                 let message = format!("nothing uses the return path of {}", list.address);
                 self.reader.problem(
@@ -109,6 +114,10 @@ fn answers_to_lists(file: &RawFile, raw: &RawList, charter: &Charter) -> Vec<(&'
     });
     let reply_to = reply_to.map(|to| ("to", to.span()));
     reply_to.into_iter().chain(unsubscribe.map(|target| ("unsubscribe", target.span()))).collect()
+}
+
+fn is_a_sender_s(address: &Address, charter: &Charter) -> bool {
+    charter.senders.iter().flat_map(|sender| &sender.mailboxes).any(|mailbox| mailbox.address == *address)
 }
 
 /// Mail to a sub-address of a list is mail to the list.
