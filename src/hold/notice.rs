@@ -173,6 +173,7 @@ mod tests {
             reference: "12-0123456789abcdef",
             contest: None,
             order: None,
+            was_let_go: false,
         };
         let notice = Notice {
             language: Language::French,

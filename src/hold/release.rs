@@ -397,7 +397,7 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
     /// A message that was let go is on hold: it is seen there again, and waits.
     fn wait_again(&mut self, entry: &Entry, now: Timestamp) -> Result<(), ReleaseError> {
         self.chronicle.record(now, chronicle::seen(entry, entry.known()))?;
-        self.ledger.put_back(entry.number, now)?;
+        self.ledger.advance(entry.number, State::Released, State::SeenInQueue, now)?;
         Ok(())
     }
 
@@ -472,6 +472,7 @@ impl<M: Mta, C: Chronicle, R: Regime, P: Post> Release<'_, M, C, R, P> {
             reference: &entry.held.reference,
             contest: voice.contest.as_deref(),
             order,
+            was_let_go: entry.released.is_some(),
         };
         let notice = Notice { language: voice.language, why, returned, host: self.host, from: self.from, now };
         let recipient = entry.held.return_to.as_deref().unwrap_or_default();

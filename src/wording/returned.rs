@@ -18,6 +18,8 @@ pub struct Returned<'a> {
     pub contest: Option<&'a str>,
     /// The order on which the message was cancelled, in the organisation's own numbering.
     pub order: Option<&'a str>,
+    /// The mail server had it to deliver for a while: of several recipients some may have got it.
+    pub was_let_go: bool,
 }
 
 /// The subject of the notice.
@@ -29,16 +31,24 @@ pub fn subject(language: Language) -> &'static str {
 /// The text of the notice; lines end with LF.
 #[must_use]
 pub fn text(language: Language, why: Overdue, returned: &Returned<'_>) -> String {
-    let Returned { list, charter, arrived, reference, contest, order } = returned;
+    let Returned { list, charter, arrived, reference, contest, order, was_let_go } = returned;
     let reason = reason(language, why);
+    let missed = if *was_let_go {
+        language.say(
+            "n'a pas pu être distribué, ou pas à tous ses destinataires",
+            "could not be delivered, or not to all of its recipients",
+        )
+    } else {
+        language.say("n'a été distribué à personne", "was delivered to nobody")
+    };
     let order = order.map_or_else(String::new, |order| say!(language, "Décision : {order}\n", "Decision: {order}\n"));
     let contest = contest
         .map_or_else(String::new, |contest| say!(language, "Contestation : {contest}\n", "To contest it: {contest}\n"));
     say!(
         language,
-        "Votre message du {arrived} à la liste « {list} » n'a été distribué à personne :\n{reason}.\n\n\
+        "Votre message du {arrived} à la liste « {list} » {missed} :\n{reason}.\n\n\
          Charte appliquée : {charter}\nRéférence : {reference}\n{order}{contest}\nIl vous est rendu ci-joint.\n",
-        "Your message of {arrived} to the list \"{list}\" was delivered to nobody:\n{reason}.\n\n\
+        "Your message of {arrived} to the list \"{list}\" {missed}:\n{reason}.\n\n\
          Charter applied: {charter}\nReference: {reference}\n{order}{contest}\nIt is returned to you herewith.\n"
     )
 }
@@ -77,6 +87,7 @@ mod tests {
             reference: "12-0123456789abcdef",
             contest: Some("commission@organisme.example"),
             order: Some("CE-2018-07"),
+            was_let_go: false,
         };
         for language in [Language::French, Language::English] {
             let texts: Vec<_> = Overdue::ALL.iter().map(|why| text(language, *why, &returned)).collect();
@@ -89,5 +100,20 @@ mod tests {
                 assert!(text.lines().all(|line| line.len() <= 998));
             }
         }
+    }
+
+    #[test]
+    fn of_a_message_that_was_let_go_nobody_says_that_it_reached_nobody() {
+        let returned = Returned {
+            list: "C",
+            charter: "Listes",
+            arrived: "25 juin 2018",
+            reference: "12-0123456789abcdef",
+            contest: None,
+            order: None,
+            was_let_go: true,
+        };
+        assert!(text(Language::French, Overdue::PeriodOver, &returned).contains("ou pas à tous ses destinataires"));
+        assert!(!text(Language::English, Overdue::PeriodOver, &returned).contains("nobody"));
     }
 }

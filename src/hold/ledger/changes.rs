@@ -82,20 +82,6 @@ impl Ledger {
         self.change(number, from, "removal = :removal", named_params! { ":removal": removal })
     }
 
-    /// Puts back a message that was marked as released and never left the hold queue: it waits again, and the mark
-    /// counts neither for the pace nor as the sender's turn.
-    ///
-    /// # Errors
-    /// [`LedgerError::Moved`] when the entry is not `released` any more.
-    pub fn put_back(&mut self, number: EntryNumber, now: Timestamp) -> Result<(), LedgerError> {
-        self.change(
-            number,
-            State::Released,
-            "state = 'seen-in-queue', since = :now, released = NULL",
-            named_params! { ":now": now.as_millisecond() },
-        )
-    }
-
     /// Forgets entries concluded before an instant, and the seeds of windows that opened before it. Returns how many entries went.
     ///
     /// # Errors

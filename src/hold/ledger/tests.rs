@@ -100,22 +100,20 @@ fn an_entry_moves_only_from_the_state_it_is_in() {
     one.advance(number, State::Entered, State::Cancelled, after(60)).unwrap();
     let error = other.advance(number, State::Entered, State::Released, after(60)).unwrap_err();
     assert!(matches!(error, LedgerError::Moved { from: State::Entered, .. }), "{error}");
-    let error = other.put_back(number, after(60)).unwrap_err();
-    assert!(matches!(error, LedgerError::Moved { from: State::Released, .. }), "{error}");
     assert_eq!(one.all_entries().unwrap()[0].state, State::Cancelled);
 }
 
 #[test]
-fn a_message_put_back_counts_neither_for_the_pace_nor_as_a_turn() {
+fn a_message_called_back_waits_again_and_is_known_to_have_been_let_go() {
     let place = place();
     let mut ledger = Ledger::open(&place.file).unwrap();
     ledger.enter(&[&held("3F2A41C2B", "p1")]).unwrap();
     let number = ledger.all_entries().unwrap()[0].number;
     ledger.advance(number, State::Entered, State::Released, after(60)).unwrap();
     assert_eq!(ledger.waiting("electeurs-c@elections.cnrs.example").unwrap(), 0);
-    ledger.put_back(number, after(120)).unwrap();
+    ledger.advance(number, State::Released, State::SeenInQueue, after(120)).unwrap();
     assert_eq!(ledger.waiting("electeurs-c@elections.cnrs.example").unwrap(), 1);
-    assert_eq!(ledger.releases_since(NOON).unwrap(), []);
+    assert_eq!(ledger.all_entries().unwrap()[0].released, Some(after(60)));
 }
 
 #[test]

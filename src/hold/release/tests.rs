@@ -387,6 +387,11 @@ fn what_cannot_be_delivered_in_its_window_comes_back_on_hold_and_leaves_the_next
     assert_eq!(bench.world.queue.borrow()[0].1, QueuePlace::OnHold);
     bench.world.unreachable_next_hop.set(false);
     assert_eq!(bench.run_at(CLOSING + 60).unwrap().released, 0);
+    bench.world.deadline.set(Some(CLOSING + 90));
+    bench.run_at(CLOSING + 120).unwrap();
+    let notices = bench.world.notices.borrow();
+    let notice = mail_parser::MessageParser::new().parse(&notices[0].1).unwrap();
+    assert!(notice.body_text(0).unwrap().contains("ou pas à tous ses destinataires"), "it may have reached some");
 }
 
 #[test]
