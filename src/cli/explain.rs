@@ -21,7 +21,9 @@ use crate::message::envelope::{Envelope, Recipient};
 use crate::proof::dkim;
 use messages::Messages;
 
-/// Shows what the charters say of a message.
+/// Show what the charters say of a message
+///
+/// Exits with 0 when every message would pass or be held, 1 when one would be refused or deferred, 2 when the command cannot work.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A message (.eml), an mbox file or a Maildir.
@@ -29,8 +31,8 @@ pub struct Args {
     #[command(flatten)]
     config: super::ConfigFile,
     /// The envelope sender; that of Return-Path or From when left out. `<>` is the null sender.
-    #[arg(long, value_name = "ADDRESS")]
-    from: Option<String>,
+    #[arg(long, value_name = "ADDRESS", value_parser = reverse_path)]
+    from: Option<ReversePath>,
     /// An envelope recipient; may be given several times. Those of To and Cc when left out.
     #[arg(long, value_name = "ADDRESS")]
     rcpt: Vec<String>,
@@ -60,7 +62,18 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs the command: 0 when every message would pass or be held, 1 when one would be refused, 2 when it cannot work.
+/// An envelope sender; `None` is the null sender.
+#[derive(Debug, Clone)]
+struct ReversePath(Option<Address>);
+
+fn reverse_path(text: &str) -> Result<ReversePath, String> {
+    match text.strip_prefix('<').and_then(|text| text.strip_suffix('>')).unwrap_or(text) {
+        "" => Ok(ReversePath(None)),
+        text => Address::parse(text).map(|address| ReversePath(Some(address))).map_err(|error| error.to_string()),
+    }
+}
+
+/// Runs the command.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
     let Some(config) = args.config.load() else { return Exit::Failed };
@@ -126,9 +139,8 @@ fn envelope(args: &Args, raw: &[u8]) -> Envelope {
     use crate::message::headers::Header;
     let (header, _) = Header::split(raw);
     let first = |name: &str| header.addresses(name).into_iter().next();
-    let sender = match args.from.as_deref() {
-        Some("<>" | "") => None,
-        Some(text) => Address::parse(text).ok(),
+    let sender = match &args.from {
+        Some(ReversePath(address)) => address.clone(),
         None => first("Return-Path").or_else(|| first("From")),
     };
     let given: Vec<String> = if args.rcpt.is_empty() {

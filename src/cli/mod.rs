@@ -75,7 +75,6 @@ enum Command {
     /// Run the daemon
     Serve(serve::Args),
     Check(check::Args),
-    /// Show what the charters say of a message
     Explain(explain::Args),
     /// The decision log: verify, prove, report, purge
     Log(log::Args),

@@ -164,6 +164,11 @@ impl Desk {
             Problem(format!("stop {} is in force, but is not in the log: {problem}", stop.number))
         })?;
         print(&self.describe(&stop, now))?;
+        if let StopSubject::Mailbox(address) = &stop.subject
+            && self.charters_of(&stop.subject).is_empty()
+        {
+            super::say(&format!("nobody on a register writes from {address}: this stop may stop nothing"));
+        }
         Ok(Exit::Fine)
     }
 
@@ -183,7 +188,8 @@ impl Desk {
             Problem(format!("stop {} is lifted, but that is not in the log: {problem}", stop.number))
         })?;
         print(&self.describe(&stop, now))?;
-        let others = self.runtime.block_on(self.store.in_force(vec![stop.subject], now)).map_err(Problem::new)?;
+        let wider = self.wider(&stop.subject);
+        let others = self.runtime.block_on(self.store.in_force(wider, now)).map_err(Problem::new)?;
         for other in others {
             print(&format!("Still in force:\n{}", self.describe(&other, now)))?;
         }
@@ -272,6 +278,27 @@ impl Desk {
             }
             StopSubject::Everything => Vec::new(),
         }
+    }
+
+    /// What a stop of which would still stop all or some of this: it, and whatever has to do with it.
+    fn wider(&self, subject: &StopSubject) -> Vec<StopSubject> {
+        let charters = self.charters_of(subject);
+        let mut wider = vec![subject.clone()];
+        let mut add = |subject: StopSubject| {
+            if !wider.contains(&subject) {
+                wider.push(subject);
+            }
+        };
+        add(StopSubject::Everything);
+        for charter in charters {
+            add(StopSubject::Charter(charter.id.clone()));
+            for sender in charter.senders.iter().filter(|sender| concerns(subject, sender)) {
+                add(StopSubject::Sender { charter: charter.id.clone(), name: sender.name.clone() });
+                sender.lists.iter().for_each(|list| add(StopSubject::List(list.clone())));
+                sender.mailboxes.iter().for_each(|mailbox| add(StopSubject::Mailbox(mailbox.address.clone())));
+            }
+        }
+        wider
     }
 
     fn charter_of(&self, subject: &StopSubject) -> Option<&Arc<Charter>> {
@@ -405,6 +432,15 @@ impl Desk {
             lines.push(format!("   lifted {at} by {by}: {} ({})", lift.reason, lift.reference));
         }
         lines.join("\n") + "\n"
+    }
+}
+
+/// Whether what is stopped is this sender, or a mailbox of it.
+fn concerns(subject: &StopSubject, sender: &Sender) -> bool {
+    match subject {
+        StopSubject::Sender { name, .. } => sender.name == *name,
+        StopSubject::Mailbox(address) => owns(sender, address),
+        StopSubject::List(_) | StopSubject::Charter(_) | StopSubject::Everything => false,
     }
 }
 

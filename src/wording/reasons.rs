@@ -21,7 +21,7 @@ fn french(reason: ReasonCode) -> &'static str {
         R::Flood => "Trop de messages en trop peu de temps : le disjoncteur s'est ouvert.",
         R::PeriodNotOpen => "La période n'est pas encore ouverte.",
         R::PeriodClosed => "La période est close.",
-        R::DeliveryImpossible => "Le message ne pourrait plus être distribué avant la fin de la période.",
+        R::DeliveryImpossible => "Le message ne pourrait plus être distribué aux jours et heures permis.",
         R::SenderUnknown => "L'expéditeur n'est pas inscrit au registre.",
         R::SenderOtherList => "L'expéditeur est inscrit au registre, mais pas pour cette liste.",
         R::SenderNotOpen => "Le droit d'envoi de l'expéditeur n'est pas encore ouvert.",

@@ -131,7 +131,7 @@ macro_rules! replies {
 }
 
 replies! {
-    (list, day, limit, per, size, size_max, parts, kind, cause, reference)
+    (list, day, in_time, limit, per, size, size_max, parts, kind, cause, reference)
     RecipientDeactivated => ("550", "5.2.1"),
         "Cette boîte aux lettres est désactivée ; le message n'a pas été remis.",
         "This mailbox is deactivated; the message was not delivered.";
@@ -148,8 +148,8 @@ replies! {
         "La période d'envoi est close depuis le {day} au soir.",
         "The sending period ended on {day}.";
     DeliveryImpossible => REFUSED,
-        "Le message ne pourrait plus être distribué avant la fin de la période ({day}).",
-        "The message could not be delivered before the period ends ({day}).";
+        "Le message ne pourrait plus être distribué {in_time}.",
+        "The message could not be delivered {in_time}.";
     SenderUnknown => REFUSED,
         "Cette adresse d'expéditeur n'est pas inscrite au registre de la liste {list}. Écrivez depuis l'adresse déclarée.",
         "This sender address is not on the register of the list {list}. Write from the registered address.";
@@ -266,6 +266,8 @@ struct Figures<'a> {
     list: &'a str,
     /// As the language writes days.
     day: String,
+    /// Until when, in words.
+    in_time: String,
     limit: u64,
     /// In which span, in words.
     per: &'a str,
@@ -285,14 +287,19 @@ struct Figures<'a> {
 impl<'a> Figures<'a> {
     /// Those that the evidence has.
     fn of(language: Language, evidence: &'a Evidence, list: &'a str) -> Self {
-        let none = Self { list, ..Self::default() };
+        let no_hour = language.say("aux heures que permet chaque charte", "at an hour that each charter allows");
+        let none = Self { list, in_time: no_hour.to_owned(), ..Self::default() };
         match evidence {
             Evidence::Count { limit, .. } => Self { limit: *limit, ..none },
             Evidence::Size { bytes, bytes_max } => {
                 let (size, size_max) = sizes(*bytes, *bytes_max);
                 Self { size, size_max, ..none }
             }
-            Evidence::Day(day) => Self { day: language.day(*day), ..none },
+            Evidence::Day(day) => {
+                let day = language.day(*day);
+                let in_time = say!(language, "avant la fin de la période ({day})", "before the period ends ({day})");
+                Self { day, in_time, ..none }
+            }
             Evidence::Parts(parts) => Self { parts: kinds(language, parts), ..none },
             Evidence::Ambiguities(places) => {
                 let kind = places.first().map_or("", |place| place.class);
@@ -361,6 +368,17 @@ mod tests {
             let (code, status) = codes(reason);
             assert_eq!(code.get(..1), status.get(..1), "{reason}");
         }
+    }
+
+    #[test]
+    fn no_sentence_has_a_gap_where_a_day_is_unknown() {
+        let told = |evidence| {
+            let figures = Figures::of(Language::French, &evidence, "liste@example.org");
+            sentence(Language::French, ReasonCode::DeliveryImpossible, &figures)
+        };
+        let dated = told(Evidence::Day(jiff::civil::date(2018, 6, 25)));
+        assert!(dated.contains("avant la fin de la période (25/06/2018)"), "{dated}");
+        assert!(told(Evidence::None).contains("aux heures que permet chaque charte."));
     }
 
     #[test]

@@ -177,6 +177,18 @@ fn what_cannot_be_read_is_said_and_why() {
 
 /// On a terminal a bar shows how far a long mailbox is read; elsewhere there is none.
 #[test]
+fn an_envelope_sender_that_is_none_is_an_error() {
+    let desk = Desk::new();
+    let file = desk.file("m.eml", message("sender", "Bonjour\r\n"));
+    let (code, _, err) = desk.explain(&file, &["--from", "liste-a"]);
+    assert!(code == Some(2) && err.contains("--from"), "{err}");
+    for null in ["<>", ""] {
+        let (code, out, _) = desk.explain(&file, &["--from", null]);
+        assert!(code.is_some_and(|code| code < 2) && out.contains("<>"), "{out}");
+    }
+}
+
+#[test]
 fn a_long_mailbox_shows_its_progress_on_a_terminal_alone() {
     let desk = Desk::of_one_list();
     // No rule concerns them, so that reading them is all the work.

@@ -195,7 +195,9 @@ fn an_auditor_verifies_an_export_with_the_key_on_paper() {
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&json["result"], &json["keys"]), (&"verified".into(), &14.into()));
     // The log is long silent.
-    ran(&log(&copied, &["verify", "--max-silence", "2h"]), 1);
+    let (out, _) = ran(&log(&copied, &["verify", "--max-silence", "2h"]), 1);
+    assert!(out.lines().next().is_some_and(|title| title.ends_with("SILENT for too long")), "{out}");
+    ran(&log(&copied, &["verify", "--max-silence=-2h"]), 2);
     // Another key, and a changed record, with its place.
     let other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
     assert!(ran(&log(&copied, &["verify", "--key", other]), 1).0.starts_with("NOT VERIFIED"));

@@ -125,8 +125,20 @@ fn each_kind_of_subject_is_stopped_and_resumed() {
         assert_eq!(gateway.in_force(subject.clone()), 0);
     }
     assert_eq!(gateway.fine(&["stop", "list"]).trim(), "No stop.");
+    // Whoever lifts one is told what still stops the same mail.
+    gateway.fine(&with(&["stop", "add", "--sender", "Union A", "--charter", "first"]));
+    for still in [&["--all"][..], &["--charter", "first"], &["--list", "first@lists.example"]] {
+        gateway.fine(&with(&[&["stop", "add"], still].concat()));
+    }
+    gateway.fine(&with(&["stop", "add", "--charter", "second"]));
+    let told = gateway.fine(&with(&["resume", "7"]));
+    assert_eq!(told.matches("Still in force:").count(), 3, "{told}");
+    for number in ["8", "9", "10", "11"] {
+        gateway.fine(&with(&["resume", number]));
+    }
+    let cases = cases.len() + 5;
     let history = gateway.fine(&["stop", "list", "--history"]);
-    assert_eq!(history.matches(": lifted").count(), cases.len(), "{history}");
+    assert_eq!(history.matches(": lifted").count(), cases, "{history}");
 }
 
 #[test]
@@ -220,6 +232,8 @@ fn what_would_stop_nothing_is_refused_with_the_reason() {
         assert_eq!(output.status.code(), Some(2), "{missing:?}");
     }
     assert_eq!(gateway.fine(&["stop", "list", "--history"]).trim(), "No stop.");
+    let output = gateway.run(&with(&["stop", "add", "--mailbox", "nobody@lists.example"]));
+    assert!(output.status.success() && text(&output.stderr).contains("nobody on a register writes from"));
     let output = gateway.run(&with(&["resume", "7"]));
     assert_eq!((output.status.code(), text(&output.stderr).contains("no stop 7")), (Some(1), true));
 }

@@ -206,6 +206,12 @@ fn may_write(charter: &Charter, list: &List, sender: &Sender, now: Timestamp) ->
         let adherence = rule.settings.adherence_clause.as_ref().unwrap_or(&rule.clause);
         return refuse("has not adhered to the charter", Some(adherence.0.clone()));
     }
+    let today = charter.time_zone.to_datetime(now).date();
+    let awaited = rule.filter(|rule| rule.settings.adherence).zip(sender.adhered.filter(|day| *day > today));
+    if let Some((rule, day)) = awaited {
+        let adherence = rule.settings.adherence_clause.as_ref().unwrap_or(&rule.clause);
+        return refuse(&format!("adheres to the charter on {day} only"), Some(adherence.0.clone()));
+    }
     let effective = calendar::effective_period(charter, Some(list), Some(sender));
     let period_clause = effective.rule.map(|rule| rule.clause.0.clone()).or(clause);
     let now = match effective.days.position(&charter.time_zone, now) {

@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "K", default_value_t = 1)]
     quorum: usize,
     /// Complain when the last checkpoint is older than this, such as `2h` (for a log that is still being written)
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = length)]
     max_silence: Option<SignedDuration>,
     /// Print JSON
     #[arg(long)]
@@ -60,6 +60,12 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<Exit, Problem> {
             Ok(if failed { Exit::Failed } else { Exit::Found })
         }
     }
+}
+
+/// Reads how long something lasts.
+fn length(text: &str) -> Result<SignedDuration, String> {
+    let length: SignedDuration = text.parse().map_err(|_| "write it as `2h`, `90min` or `PT2H`".to_owned())?;
+    if length.is_positive() { Ok(length) } else { Err("it must be longer than nothing".to_owned()) }
 }
 
 /// Whether the log has been silent for too long: the end of it may have been cut off.
@@ -105,7 +111,8 @@ fn screen(verified: &Verified, anchors: &Anchors, silent: bool) -> String {
     let none = || "none".to_owned();
     let time = |time: Option<jiff::Timestamp>| time.map_or_else(none, |time| time.to_string());
     let title = if verified.first_key_confirmed { "VERIFIED" } else { "CONSISTENT, but not confirmed by a key" };
-    let _ = writeln!(out, "{title}\n");
+    let silence = if silent { ", and SILENT for too long" } else { "" };
+    let _ = writeln!(out, "{title}{silence}\n");
     let _ = writeln!(out, "  log            {}", verified.origin.clone().unwrap_or_else(none));
     let before = verified.purged_before.map(|day| format!(" as older than {day}")).unwrap_or_default();
     let _ = writeln!(out, "  records        {}, of which {} purged{before}", verified.records, verified.purged);
