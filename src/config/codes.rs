@@ -163,6 +163,10 @@ closed_list! {
         /// Where two charters apply, mail leaves when the night windows of both are open, and these never are at the same time:
         /// all mail to the list is refused.
         WindowsApart = "W113-windows-apart",
+        /// Senders and readers tell lists apart by their labels. Give each its own.
+        SharedLabel = "W114-shared-label",
+        /// A decision can be contested for as long as its record is kept, and the record of an operator's command explains it.
+        RecordsShortLived = "W115-records-short-lived",
     }
 }
 

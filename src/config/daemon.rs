@@ -23,6 +23,10 @@ use raw::{
 
 /// Longer than any night with the day that it follows.
 const LEDGER_KEPT_MIN: Duration = Duration::from_hours(48);
+/// Whoever is told of a decision has some weeks to contest it.
+const DECISIONS_KEPT_MIN: Duration = Duration::from_hours(24 * 30);
+/// An auditor who looks once a day finds something new to keep.
+const CHECKPOINT_INTERVAL_MAX: Duration = Duration::from_hours(24);
 
 /// The main file without its charters.
 #[derive(Debug, Clone)]
@@ -135,6 +139,11 @@ impl StateDirectory {
                 "the ledger is gone: mail that was on hold stays there until somebody lets it go (held-mail.md)",
             ),
             (self.store(), "the store is gone: no stop is in force any more, and quotas begin anew"),
+            (
+                self.log().join("segments"),
+                "the decision log is gone: a new one begins, which proves nothing of the time before; put back a copy of the old \
+                 one, or tell those who verify it (log-format.md)",
+            ),
         ];
         let is_gone = |path: &PathBuf| self.copies_key().exists() && !path.exists();
         kept.into_iter().filter(|(path, _)| is_gone(path)).map(|(_, what)| what).collect()
@@ -295,6 +304,7 @@ pub fn build(raw: &RawMain, reader: &mut Reader<'_>) -> Daemon {
     }
     contradictions(raw, reader);
     ledger_kept(raw, reader);
+    evidence_kept(raw, reader);
     let names = |raw: &[Spanned<Domain>]| raw.iter().map(|d| d.get_ref().0.clone()).collect::<Vec<_>>();
     let domains = names(&raw.domains);
     let log = raw.log.as_ref();
@@ -345,6 +355,25 @@ fn ledger_kept(raw: &RawMain, reader: &mut Reader<'_>) {
             "the ledger would forget a night while it lasts",
             "less than two days; whose turn it is, and the pace, are known from it",
         );
+    }
+}
+
+/// Records are evidence, and checkpoints what auditors hold against it: both are worth something for as long as they last.
+fn evidence_kept(raw: &RawMain, reader: &mut Reader<'_>) {
+    let interval = raw.audit.as_ref().map(|audit| &audit.checkpoint_interval);
+    if let Some(interval) = interval.filter(|interval| interval.get_ref().0 > CHECKPOINT_INTERVAL_MAX) {
+        let message = "the decision log would go unsigned for days";
+        reader.problem(Code::OutOfRange, interval.span(), message, "more than a day");
+    }
+    let Some(retention) = &raw.retention else { return };
+    let (decisions, operators) = (&retention.decisions, &retention.operators);
+    if decisions.get_ref().0 < DECISIONS_KEPT_MIN {
+        let message = "records of decisions are not kept for a month";
+        reader.problem(Code::RecordsShortLived, decisions.span(), message, "who could contest a decision by then?");
+    }
+    if operators.get_ref().0 < decisions.get_ref().0 {
+        let message = "records of operators' commands are kept for less time than those of decisions";
+        reader.problem(Code::RecordsShortLived, operators.span(), message, "held mail would seem to move by itself");
     }
 }
 

@@ -14,8 +14,9 @@ mod reader;
 pub mod reference;
 pub mod report;
 pub mod values;
+mod ways;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -27,7 +28,7 @@ use crate::charter::calendar::{self, Position};
 use crate::charter::petition::{Pack, PackError};
 use crate::charter::stop::StopSubject;
 use crate::charter::{Charter, List, Period};
-use crate::message::address::{Address, TooManyRoutes, candidates};
+use crate::message::address::{Address, RecipientSyntax, TooManyRoutes, candidates};
 use charter::{Defaults, Placed};
 use codes::Code;
 use daemon::{Daemon, RawMain};
@@ -35,6 +36,7 @@ use files::Content;
 use reader::Reader;
 pub use reader::did_you_mean;
 use report::{FileId, Place, Problem, Report};
+use ways::Way;
 
 /// Where the main file is, unless a command is told otherwise.
 pub const DEFAULT_PATH: &str = "/etc/charter-milter/charter-milter.toml";
@@ -192,6 +194,8 @@ struct Loader {
     report: Report,
     files: Vec<FileInForce>,
     charters: Vec<(FileId, Placed)>,
+    /// Those of the main file.
+    ways: Vec<(FileId, Way)>,
 }
 
 impl Loader {
@@ -200,6 +204,7 @@ impl Loader {
         let raw: RawMain = Reader::new(&mut self.report, file).document(&content.text)?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let daemon = daemon::build(&raw, &mut Reader::new(&mut self.report, file));
+        self.ways = ways::of_main(&raw).into_iter().map(|way| (file, way)).collect();
         let pack = self.pack(file, directory, raw.petition.as_ref().and_then(|petition| petition.pack.as_ref()));
         let defaults = Defaults {
             domains: daemon.domains.clone(),
@@ -280,6 +285,7 @@ impl Loader {
     fn finish(mut self, main: Option<(Daemon, Pack)>) -> Result<Config, Report> {
         self.check_ids();
         self.check_overlap();
+        self.check_ways(&main.as_ref().map(|(daemon, _)| daemon.recipient_syntax.clone()).unwrap_or_default());
         self.report.sort();
         let Some((daemon, petition)) = main.filter(|_| !self.report.has_errors()) else { return Err(self.report) };
         let closings = self.closings();
@@ -322,6 +328,25 @@ impl Loader {
                 });
             }
             seen.push((*file, placed));
+        }
+    }
+
+    fn check_ways(&mut self, syntax: &RecipientSyntax) {
+        let lists: HashSet<&Address> =
+            self.charters.iter().flat_map(|(_, placed)| &placed.addresses).map(|(address, ..)| address).collect();
+        let of_charters =
+            self.charters.iter().flat_map(|(file, placed)| placed.ways.iter().map(move |way| (*file, way)));
+        for (file, way) in self.ways.iter().map(|(file, way)| (*file, way)).chain(of_charters) {
+            if way.leads_to(|address| lists.contains(address), syntax) {
+                self.report.add(Problem {
+                    code: way.code,
+                    message: way.message.clone(),
+                    place: Place { file, span: Some(way.at.clone()) },
+                    label: way.label.to_owned(),
+                    help: None,
+                    related: None,
+                });
+            }
         }
     }
 

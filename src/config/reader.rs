@@ -218,6 +218,14 @@ pub enum Switch<T> {
     Off,
 }
 
+/// The settings of what is there and not switched off.
+pub fn on<T>(switch: Option<&Switch<T>>) -> Option<&T> {
+    match switch? {
+        Switch::On(settings) => Some(settings),
+        Switch::Off => None,
+    }
+}
+
 impl<T: FromNode> FromNode for Switch<T> {
     fn from_node(node: &Spanned<DeValue<'_>>, key: &str, reader: &mut Reader<'_>) -> Option<Self> {
         match node.get_ref() {

@@ -117,7 +117,17 @@ impl Leaf for Address {
         "a mail address".to_owned()
     }
     fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
-        Self::parse(string(value)?).map_err(|error| (Code::BadAddress, error.to_string()))
+        /// RFC 5321 section 4.5.3.1.1.
+        const LOCAL_PART_BYTES_MAX: usize = 64;
+        let text = string(value)?;
+        let address = Self::parse(text).map_err(|error| (Code::BadAddress, error.to_string()))?;
+        if address.local().len() > LOCAL_PART_BYTES_MAX {
+            return Err((Code::BadAddress, format!("more than {LOCAL_PART_BYTES_MAX} octets before the `@`")));
+        }
+        if address.local().contains('*') {
+            return Err((Code::BadAddress, "`*` stands for nothing else here; name each mailbox".to_owned()));
+        }
+        Ok(address)
     }
 }
 
@@ -170,6 +180,9 @@ impl Leaf for civil::Time {
     fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
         let DeValue::Datetime(datetime) = value else { return Err((Code::BadTime, wrong(value).1)) };
         match (datetime.date, datetime.time, datetime.offset) {
+            (None, Some(time), None) if time.nanosecond.is_some_and(|fraction| fraction > 0) => {
+                Err((Code::BadTime, "fractions of a second do not count here".to_owned()))
+            }
             (None, Some(time), None) => {
                 let second = time.second.unwrap_or(0);
                 let parts = (i8::try_from(time.hour), i8::try_from(time.minute), i8::try_from(second));
@@ -189,8 +202,8 @@ impl Leaf for TimeZone {
         "the name of a time zone, such as `Europe/Paris`".to_owned()
     }
     fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
-        let name = string(value)?;
-        TimeZone::get(name).map_err(|_| (Code::BadTimeZone, "not in the time zone database".to_owned()))
+        let zone = TimeZone::get(string(value)?).ok().filter(|zone| !zone.is_unknown());
+        zone.ok_or((Code::BadTimeZone, "not in the time zone database".to_owned()))
     }
 }
 
@@ -227,6 +240,46 @@ impl Leaf for Target {
             };
         }
         Err((Code::BadUrl, "neither `https://` nor `mailto:`".to_owned()))
+    }
+}
+
+impl Target {
+    /// The mailbox of a `mailto:` target.
+    #[must_use]
+    pub fn mailbox(&self) -> Option<Address> {
+        let mailbox = self.0.strip_prefix("mailto:")?.split('?').next()?;
+        Address::parse(mailbox).ok()
+    }
+}
+
+/// Whom people can turn to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contact {
+    /// By mail.
+    Mailbox(Address),
+    /// By a form on an `https:` page.
+    Page(String),
+}
+
+impl Leaf for Contact {
+    fn shape() -> String {
+        "a mail address or an `https:` page".to_owned()
+    }
+    fn read(value: &DeValue<'_>) -> Result<Self, LeafError> {
+        let text = string(value)?;
+        if text.starts_with("https://") {
+            return Target::read(value).map(|Target(page)| Self::Page(page));
+        }
+        Address::parse(text).map(Self::Mailbox).map_err(|error| (Code::BadAddress, error.to_string()))
+    }
+}
+
+impl fmt::Display for Contact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mailbox(address) => address.fmt(f),
+            Self::Page(page) => page.fmt(f),
+        }
     }
 }
 

@@ -500,7 +500,7 @@ fn mail_deleted_behind_our_back_is_an_alarm() {
 }
 
 #[test]
-fn a_ledger_that_is_gone_is_an_alarm() {
+fn a_ledger_or_a_log_that_is_gone_is_an_alarm() {
     let sink = Sink::start();
     let postfix = holding_postfix(&sink);
     let gateway = Gateway::for_postfix(&postfix);
@@ -513,6 +513,10 @@ fn a_ledger_that_is_gone_is_an_alarm() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && said.contains("the ledger is gone"), "{said}");
     assert!(gateway.command(&["release", "--patience", "0"]).status.success());
+    std::fs::remove_dir_all(gateway.state().join("log")).unwrap();
+    let output = gateway.command(&["release", "--patience", "0"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("the decision log is gone"), "{said}");
 }
 
 #[test]

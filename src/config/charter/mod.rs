@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::codes::Code;
 use super::reader::Reader;
+use super::ways::{self, Way};
 use crate::charter::rules::Rules;
 use crate::charter::{
     Charter, Clause, ClauseEntry, Exemptions, General, List, Mode, NightWindow, Pace, Period, PeriodRule,
@@ -41,6 +42,8 @@ pub struct Placed {
     pub addresses: Vec<(Address, usize, std::ops::Range<usize>)>,
     /// Every period of lists: what it belongs to, the days, the place of the last day.
     pub closings: Vec<(String, Period, std::ops::Range<usize>)>,
+    /// Where it sends answers and failures.
+    pub ways: Vec<Way>,
 }
 
 /// Reads a charter from the text of its file. `None` when it cannot be built; the reader knows why.
@@ -95,7 +98,7 @@ impl<'r> Builder<'_, 'r> {
             inspection: value(head.inspection.as_ref()),
             shared: *head.shared.get_ref(),
             statistics: *head.statistics.get_ref(),
-            contest: head.contest.as_ref().map(|c| c.get_ref().0.clone()),
+            contest: head.contest.as_ref().map(|contest| contest.get_ref().to_string()),
             domains: if domains.is_empty() { self.defaults.domains.clone() } else { domains },
             period,
             night_window,
@@ -116,7 +119,7 @@ impl<'r> Builder<'_, 'r> {
         });
         let addresses = addresses.collect();
         let closings = closings(file, &charter);
-        Some(Placed { id: head.id.as_ref()?.span(), charter, addresses, closings })
+        Some(Placed { id: head.id.as_ref()?.span(), charter, addresses, closings, ways: ways::of_charter(file) })
     }
 
     fn rules<'s>(&'s mut self, clauses: &'s [Clause], mode: Mode) -> RuleBuilder<'s, 'r> {

@@ -17,7 +17,7 @@ use crate::charter::{Clause, Inspection, Keeper, MailboxState, Mode, ReleaseOrde
 use crate::config::choices::choices;
 use crate::config::quantities::Count;
 use crate::config::reader::raw_table;
-use crate::config::values::{Domain, Identifier, Line};
+use crate::config::values::{Contact, Domain, Identifier, Line};
 use crate::message::address::Address;
 use crate::wording::Language;
 
@@ -67,7 +67,7 @@ raw_table! {
         /// Whether figures may be kept for each sender.
         statistics: default Spanned<bool> = true,
         /// Whom a sender or a member can turn to: a mailbox or an `https:` page, quoted in replies and footers.
-        contest: optional Spanned<Line>,
+        contest: optional Spanned<Contact>,
         /// The organisation's own mail domains, which tell internal from outgoing mail; those of the main file when left out.
         domains: many Vec<Spanned<Domain>>,
     }

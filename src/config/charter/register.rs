@@ -13,6 +13,7 @@ use crate::charter::{Delegate, Mailbox, Proof, Sender};
 use crate::config::codes::Code;
 use crate::config::reader::did_you_mean;
 use crate::message::address::Address;
+use crate::proof;
 
 impl Builder<'_, '_> {
     pub(super) fn sender(&mut self, raw: &RawSender, lists: &[RawList]) -> Option<Sender> {
@@ -30,6 +31,7 @@ impl Builder<'_, '_> {
             );
         }
         let proofs: Vec<_> = raw.proofs.iter().filter_map(|proof| self.proof(proof)).collect();
+        self.foreign_domains(raw, &mailboxes);
         if raw.proofs.is_empty() && !raw.bad.contains(&"proofs") {
             let message = format!("{who} has no proof");
             self.reader.problem(Code::SenderWithoutProof, at.clone(), message, "cannot be told from an impostor");
@@ -122,6 +124,21 @@ impl Builder<'_, '_> {
             self.reader.problem(Code::BadProof, raw.span.clone(), message, label);
         }
         ways.into_iter().next()
+    }
+
+    /// Complains of domains that vouch for none of the sender's mailboxes.
+    fn foreign_domains(&mut self, raw: &RawSender, mailboxes: &[Mailbox]) {
+        let domains = raw.proofs.iter().flat_map(|proof| {
+            let results = proof.authentication_results.as_ref();
+            proof.dkim.iter().chain(results.and_then(|results| results.domain.as_ref()))
+        });
+        for domain in domains.filter(|_| !mailboxes.is_empty()) {
+            let name = &domain.get_ref().0;
+            if !mailboxes.iter().any(|mailbox| proof::aligned(name, &mailbox.address)) {
+                let message = format!("{name} vouches for none of the sender's mailboxes");
+                self.reader.problem(Code::ProofProvesNothing, domain.span(), message, "another organisation's domain");
+            }
+        }
     }
 
     fn networks(&mut self, networks: &[Spanned<IpNet>]) -> Vec<IpNet> {

@@ -183,6 +183,10 @@ impl RuleBuilder<'_, '_> {
             let message = format!("nothing fills in the field `{{{name}}}`");
             self.reader.problem(Code::UnknownField, span.clone(), message, format!("known here: {}", enumerate(known)));
         }
+        if text.rsplit('{').next().is_some_and(|rest| rest.len() < text.len() && !rest.contains('}')) {
+            let message = "a field begins and does not end".to_owned();
+            self.reader.problem(Code::UnknownField, span, message, "`{` without `}`");
+        }
     }
 }
 

@@ -4,36 +4,28 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{Builder, on};
+use super::Builder;
 use crate::charter::{Charter, List};
 use crate::config::charter::raw::rules::RawBanner;
 use crate::config::charter::raw::{RawFile, RawList};
 use crate::config::codes::Code;
-use crate::message::address::{Address, RecipientSyntax, candidates};
+use crate::config::reader::on;
+use crate::message::address::Address;
 
 impl Builder<'_, '_> {
     pub(super) fn check_lists(&mut self, file: &RawFile, charter: &Charter) {
-        let (mut empty_fields, mut answers) = (Vec::new(), Vec::new());
+        let mut empty_fields = Vec::new();
         for raw in &file.list {
             let list = raw.address.as_ref().and_then(|at| charter.lists.iter().find(|l| l.address == *at.get_ref()));
             let Some(list) = list else { continue };
             self.check_access(file, raw, list);
             self.check_return_path(raw, list, charter);
-            for answer in self::answers_to_lists(file, raw, charter) {
-                if !answers.contains(&answer) {
-                    answers.push(answer);
-                }
-            }
             for empty in self::empty_fields(file, raw, list, charter) {
                 // Lists share the charter's words: each hole in them is told of once.
                 if !empty_fields.contains(&empty) {
                     empty_fields.push(empty);
                 }
             }
-        }
-        for (what, span) in answers {
-            let (message, label) = (format!("`{what}` leads to a list"), "answers would go to all its members");
-            self.reader.problem(Code::AnswersGoToList, span, message, label);
         }
         for (field, span) in empty_fields {
             let message = format!("nothing is set that would fill in `{{{field}}}`");
@@ -61,11 +53,6 @@ impl Builder<'_, '_> {
                 let message = format!("{} has no return path", list.address);
                 self.reader.problem(Code::ListWithoutReturnPath, place(raw), message, "failures go to the sender");
             }
-            Some(path) if is_list(path.get_ref(), charter) => {
-                let message = format!("the return path of {} is a list", list.address);
-                let label = "failures would go to all its members";
-                self.reader.problem(Code::ReturnPathIsList, path.span(), message, label);
-            }
             Some(path) if is_a_sender_s(path.get_ref(), charter) => {
                 let message = format!("the return path of {} is a mailbox of a sender", list.address);
                 let label = "failures go to the sender";
@@ -84,6 +71,19 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// Warns of lists that people cannot tell apart, in the tag, in replies and in `List-Id`.
+    pub(super) fn check_labels(&mut self, file: &RawFile) {
+        let mut seen: Vec<&Spanned<_>> = Vec::new();
+        for label in file.list.iter().filter_map(|list| list.label.as_ref()) {
+            if let Some(first) = seen.iter().find(|first| first.get_ref() == label.get_ref()) {
+                let message = format!("two lists are called {}", label.get_ref());
+                let related = (first.span(), "first here");
+                self.reader.problem_with(Code::SharedLabel, label.span(), message, "again here", related);
+            }
+            seen.push(label);
+        }
+    }
+
     pub(super) fn check_overlap(&mut self, file: &RawFile) {
         let mut seen: Vec<&Spanned<_>> = Vec::new();
         for address in file.list.iter().flat_map(|list| list.address.iter().chain(&list.aliases)) {
@@ -97,34 +97,8 @@ impl Builder<'_, '_> {
     }
 }
 
-/// Where readers are told to write and reach a list.
-fn answers_to_lists(file: &RawFile, raw: &RawList, charter: &Charter) -> Vec<(&'static str, Range<usize>)> {
-    let (own, inherited) = (raw.rules.as_ref(), file.rules.as_ref());
-    let reply_to = on(own.and_then(|r| r.reply_to.as_ref()).or(inherited.and_then(|r| r.reply_to.as_ref())));
-    let headers = on(own.and_then(|r| r.list_headers.as_ref()).or(inherited.and_then(|r| r.list_headers.as_ref())));
-    let reply_to = reply_to.and_then(|rule| rule.to.as_ref()).filter(|to| {
-        let address = Address::parse(&to.get_ref().0);
-        address.is_ok_and(|address| is_list(&address, charter))
-    });
-    // A list manager may take orders at a sub-address.
-    let is_called = |address: &Address| charter.lists.iter().any(|list| list.is_called(address));
-    let unsubscribe = headers.iter().flat_map(|rule| &rule.unsubscribe).flat_map(|many| &many.0).filter(|target| {
-        let mailbox = target.get_ref().0.strip_prefix("mailto:").and_then(|to| to.split('?').next());
-        mailbox.and_then(|mailbox| Address::parse(mailbox).ok()).is_some_and(|address| is_called(&address))
-    });
-    let reply_to = reply_to.map(|to| ("to", to.span()));
-    reply_to.into_iter().chain(unsubscribe.map(|target| ("unsubscribe", target.span()))).collect()
-}
-
 fn is_a_sender_s(address: &Address, charter: &Charter) -> bool {
     charter.senders.iter().flat_map(|sender| &sender.mailboxes).any(|mailbox| mailbox.address == *address)
-}
-
-/// Mail to a sub-address of a list is mail to the list.
-fn is_list(address: &Address, charter: &Charter) -> bool {
-    let syntax = RecipientSyntax { recipient_delimiters: "+".to_owned(), ..RecipientSyntax::default() };
-    let readings = candidates(&format!("<{address}>"), &syntax).unwrap_or_default();
-    readings.iter().any(|reading| charter.lists.iter().any(|list| list.is_called(reading)))
 }
 
 fn place(raw: &RawList) -> Range<usize> {

@@ -11,7 +11,7 @@ use super::raw::rules::RawRules;
 use crate::charter::rules::{Direction, RuleName, Span};
 use crate::charter::{Charter, Inspection};
 use crate::config::codes::Code;
-use crate::config::reader::Switch;
+use crate::config::reader::{Switch, on};
 
 /// What to say where the organisation's own domains would be needed.
 const DOMAINS: &str = "needs `domains` in `[charter]` or in the main file";
@@ -24,6 +24,7 @@ impl Builder<'_, '_> {
             self.check_senders(file, charter);
         }
         self.check_lists(file, charter);
+        self.check_labels(file);
         self.check_overlap(file);
         self.check_recipients(file);
         self.check_mailbox_sizes(file, charter);
@@ -54,6 +55,13 @@ impl Builder<'_, '_> {
     fn check_recipients(&mut self, file: &RawFile) {
         let mut seen: Vec<&Spanned<_>> = Vec::new();
         for address in file.recipient.iter().filter_map(|r| r.address.as_ref()) {
+            let mut lists = file.list.iter().flat_map(|list| list.address.iter().chain(&list.aliases));
+            if let Some(list) = lists.find(|list| list.get_ref() == address.get_ref()) {
+                let message = format!("{} is a list, and a mailbox with a state of its own", address.get_ref());
+                let related = (list.span(), "a list here");
+                let label = "a list is stopped by `charter-milter stop add --list`";
+                self.reader.problem_with(Code::Contradiction, address.span(), message, label, related);
+            }
             if let Some(first) = seen.iter().find(|first| first.get_ref() == address.get_ref()) {
                 let message = format!("{} has two states", address.get_ref());
                 let related = (first.span(), "first here");
@@ -232,12 +240,5 @@ impl Builder<'_, '_> {
                 self.reader.problem(Code::ClauseNotEnforced, id.span(), message, "no rule quotes it");
             }
         }
-    }
-}
-
-fn on<T>(switch: Option<&Switch<T>>) -> Option<&T> {
-    match switch? {
-        Switch::On(rule) => Some(rule),
-        Switch::Off => None,
     }
 }
