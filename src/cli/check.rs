@@ -41,8 +41,13 @@ pub struct Args {
 /// Runs the command.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    // The stream drops colours where it is not a terminal.
-    check(args, super::now(), &mut anstream::stdout(), true).unwrap_or(Exit::Failed)
+    let mut text = Vec::new();
+    let Ok(exit) = check(args, super::now(), &mut text, true) else { return Exit::Failed };
+    // The stream drops colours where it is not a terminal. A reader who has seen enough (`| head`) changes nothing.
+    match anstream::stdout().write_all(&text) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failed,
+        _ => exit,
+    }
 }
 
 /// Runs the command as at `now`, which decides what is open and what is over.

@@ -70,3 +70,24 @@ fn a_charter_is_over_the_day_after_its_last() {
     assert!(at("2018-07-09T21:59:59Z").is_empty());
     assert_eq!(at("2018-07-09T22:00:00Z"), [charter_milter::config::codes::Code::CharterOver]);
 }
+
+#[test]
+fn a_reader_who_has_seen_enough_changes_nothing() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_charter-milter"));
+    let status = command.args(["check", "tests/check/charter.toml"]).stdout(writer).status();
+    assert_eq!(status.unwrap().code(), Some(0));
+}
+
+#[test]
+fn who_adheres_on_a_day_to_come_may_not_write_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("charter.toml");
+    let text = std::fs::read_to_string("tests/check/charter.toml").unwrap();
+    let later = text.replacen("adhered   = 2018-02-01", "adhered   = 2999-01-01", 1);
+    assert_ne!(text, later);
+    std::fs::write(&path, later).unwrap();
+    let (_, text) = check(&[path.to_str().unwrap()]);
+    assert!(text.contains("adheres to the charter on 2999-01-01 only"), "{text}");
+}
