@@ -7,24 +7,12 @@ use icu_casemap::CaseMapper;
 use jiff::civil::Date;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::decision::Credentials;
+use super::case::{Case, Credentials};
+use super::facts::From;
 use super::verdict::{Evidence, ReasonCode};
 use super::{Charter, Delegate, List, Proof, Sender};
 use crate::message::address::Address;
 use crate::message::envelope::Envelope;
-
-/// What the From field says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
-    /// Exactly one mailbox.
-    One(Address),
-    /// No field.
-    Missing,
-    /// Several fields, several mailboxes, or a group.
-    Several,
-    /// One field that cannot be read as a mailbox.
-    Unreadable,
-}
 
 /// Whether a sender is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,28 +34,6 @@ pub struct Refusal {
     pub reason: ReasonCode,
     /// The figures.
     pub evidence: Evidence,
-}
-
-impl From {
-    /// The mailbox, when there is exactly one.
-    #[must_use]
-    pub fn one(&self) -> Option<&Address> {
-        match self {
-            Self::One(address) => Some(address),
-            _ => None,
-        }
-    }
-
-    /// The reason to refuse, when there is not exactly one.
-    #[must_use]
-    pub fn defect(&self) -> Option<ReasonCode> {
-        match self {
-            Self::One(_) => None,
-            Self::Missing => Some(ReasonCode::FromMissing),
-            Self::Several => Some(ReasonCode::FromSeveral),
-            Self::Unreadable => Some(ReasonCode::FromUnreadable),
-        }
-    }
 }
 
 impl Sender {
@@ -117,13 +83,41 @@ fn is_login_of(login: &str, mailbox: &Address) -> bool {
     same_login(login, &mailbox.to_string()) || same_login(login, mailbox.local())
 }
 
+impl<'a> Case<'a> {
+    /// The sender on the register, by the best name known: From once the header has come, else the envelope sender.
+    ///
+    /// # Errors
+    /// Why nobody on the register may write here under that name. `None` inside the error: no name is known yet.
+    pub fn registered_sender(&self) -> Result<&'a Sender, Option<Refusal>> {
+        let Some(list) = self.list() else { return Err(None) };
+        let plain = |reason| Some(Refusal { reason, evidence: Evidence::None });
+        let rule = self.rules().sender.as_ref();
+        let adherence = rule.is_some_and(|rule| rule.settings.adherence);
+        let mailbox = match self.content {
+            Some(content) => match content.names.from.defect() {
+                Some(reason) => return Err(plain(reason)),
+                None => content.names.from.one(),
+            },
+            None if self.rules().identity.as_ref().is_some_and(|rule| rule.settings.envelope) => {
+                if self.envelope.sender.is_none() {
+                    return Err(plain(ReasonCode::EnvelopeSenderNull));
+                }
+                self.envelope.sender.as_ref()
+            }
+            None => None,
+        };
+        let Some(mailbox) = mailbox else { return Err(None) };
+        registered(self.charter, list, mailbox, self.today(), adherence).map_err(Some)
+    }
+}
+
 /// Finds the sender that owns `mailbox` and may write to `list` today.
 ///
 /// A mailbox may stand on the register more than once (a union with several lists); the entry bound to this list wins.
 ///
 /// # Errors
 /// The reason why nobody on the register may write here from that mailbox.
-pub fn registered<'a>(
+fn registered<'a>(
     charter: &'a Charter,
     list: &List,
     mailbox: &Address,

@@ -1,12 +1,12 @@
 //! The rules that look at the inside of a message: structure, attachments, petitions, chain letters, copies, trackers.
 
 use super::Inspection;
+use super::answer::{Answer, mark, refuse_or_tag};
 use super::attachments::{self, Fate};
-use super::decision::{Answer, Case};
+use super::case::Case;
 use super::facts::Content;
 use super::petition::{Report, Score};
 use super::rules::{AttachmentsRule, CopiesRule, PetitionRule, RuleName, StructureRule, TrackingRule};
-use super::traffic::{mark, refuse_or_tag};
 use super::verdict::{Effect, Evidence, NotRun, PartEvidence, ReasonCode, SignalEvidence};
 use crate::message::attachments::Attachment;
 use crate::message::edit::{Edit, PartRemoval};

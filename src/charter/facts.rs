@@ -2,11 +2,10 @@
 
 use std::cell::OnceCell;
 
-use super::authorization::From;
 use super::copies::{self, Fingerprint};
 use super::petition::{self, Pack, Report};
 use super::rules::Rules;
-use super::verdict::PartEvidence;
+use super::verdict::{PartEvidence, ReasonCode};
 use super::{Inspection, List, Sender};
 use crate::message::address::Address;
 use crate::message::attachments::{self, Attachment};
@@ -34,6 +33,41 @@ pub struct Content<'a> {
     attachments: OnceCell<Vec<Attachment>>,
     attachments_by_structure: OnceCell<Vec<Attachment>>,
     reading: OnceCell<Reading>,
+}
+
+/// What the From field says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// Exactly one mailbox.
+    One(Address),
+    /// No field.
+    Missing,
+    /// Several fields, several mailboxes, or a group.
+    Several,
+    /// One field that cannot be read as a mailbox.
+    Unreadable,
+}
+
+impl From {
+    /// The mailbox, when there is exactly one.
+    #[must_use]
+    pub fn one(&self) -> Option<&Address> {
+        match self {
+            Self::One(address) => Some(address),
+            _ => None,
+        }
+    }
+
+    /// The reason to refuse, when there is not exactly one.
+    #[must_use]
+    pub fn defect(&self) -> Option<ReasonCode> {
+        match self {
+            Self::One(_) => None,
+            Self::Missing => Some(ReasonCode::FromMissing),
+            Self::Several => Some(ReasonCode::FromSeveral),
+            Self::Unreadable => Some(ReasonCode::FromUnreadable),
+        }
+    }
 }
 
 /// Who the header says a message is from.
@@ -223,7 +257,8 @@ fn named(mailbox: Result<Address, FromDefect>) -> From {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::charter::decision::{Addressed, Case, State, complete, decide};
+    use crate::charter::case::{Addressed, Case, State};
+    use crate::charter::decision::{complete, decide};
     use crate::charter::{Charter, Scope};
     use crate::config::Config;
     use crate::message::envelope::Envelope;

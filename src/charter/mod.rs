@@ -4,13 +4,16 @@
 //! from a file). A message is judged under a [`Scope`] of a charter: one of its protected lists, or its general rules
 //! for everybody. Each rule of the ordered table in [`rules`] is one file of this room.
 
+pub mod answer;
 pub mod attachments;
 pub mod authorization;
 pub mod calendar;
+pub mod case;
 pub mod copies;
 pub mod decision;
 pub mod facts;
 pub mod measures;
+pub mod overdue;
 pub mod petition;
 pub mod quota;
 pub mod rules;

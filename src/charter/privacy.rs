@@ -2,8 +2,17 @@
 //!
 //! For such mail no rule that reads text runs, and the record keeps only that an exemption applied.
 
-use super::decision::Case;
+use super::Inspection;
+use super::case::Case;
 use crate::message::subject;
+
+impl Case<'_> {
+    /// Whether the text may be looked at: the charter allows it, and the message is not exempt.
+    #[must_use]
+    pub fn reads_text(&self) -> bool {
+        self.charter.inspection == Inspection::Content && !exempt(self)
+    }
+}
 
 /// Whether no text rule may run on this message.
 #[must_use]

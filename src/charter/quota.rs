@@ -408,7 +408,7 @@ mod tests {
 
     #[test]
     fn two_charters_that_count_one_message_are_told_apart() {
-        use crate::charter::decision::{Counted, QuotaState};
+        use crate::charter::case::{Counted, QuotaState};
         use crate::charter::verdict::{Effect, Evidence, ReasonCode};
         let source = DemandSource::Quota(0);
         let of = |charter: &str, counted| Counted { charter: charter.into(), source, counted, limit: 5 };

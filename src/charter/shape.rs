@@ -2,10 +2,10 @@
 //!
 //! They choose the edits; [`crate::message::edit`] carries them out, and leaves alone what already is as it should be.
 
-use super::decision::{Answer, Case};
+use super::answer::{Answer, mark};
+use super::case::Case;
 use super::facts::Content;
 use super::rules::{BannerRule, DisclaimerRule, ListHeadersRule, ReceiptsRule, ReplyToRule, SubjectRule};
-use super::traffic::mark;
 use super::verdict::{Effect, Evidence, ReasonCode};
 use crate::message::edit::{Banner, BannerPlace, Edit, ListHeaders, SignedPolicy};
 

@@ -1,38 +1,15 @@
 //! The rules that look at the outside of a message: recipients, suspensions, days, sender, number, size, hours.
 
+use super::answer::{Answer, refuse_or_tag};
 use super::authorization::{self, Names, Proven, Refusal};
 use super::calendar::{self, Bound, Delivery, Hours, Position};
-use super::decision::{Addressed, Answer, Case};
+use super::case::{Addressed, Case};
 use super::quota::DemandSource;
-use super::rules::{Direction, IdentityRule, RecipientsRule, RefuseOrTag, SizeRule};
+use super::rules::{Direction, IdentityRule, RecipientsRule, SizeRule};
 use super::stop::StopSubject;
 use super::verdict::{Effect, Evidence, NotRun, ReasonCode};
 use super::{Clause, MailboxState, Mode, NightWindow, Period, Scope, Sender};
 use crate::message::address::Address;
-use crate::message::edit::Edit;
-
-impl From<RefuseOrTag> for Effect {
-    fn from(action: RefuseOrTag) -> Self {
-        match action {
-            RefuseOrTag::Reject => Self::Reject,
-            RefuseOrTag::Tag => Self::Tag,
-        }
-    }
-}
-
-/// A hit that refuses or marks, as the charter chose.
-pub(super) fn refuse_or_tag(reason: ReasonCode, action: RefuseOrTag) -> Answer {
-    let answer = Answer::hit(reason, action.into());
-    match action {
-        RefuseOrTag::Reject => answer,
-        RefuseOrTag::Tag => Answer { edits: vec![mark(reason)], ..answer },
-    }
-}
-
-/// The header field that marks a message without refusing it.
-pub(super) fn mark(reason: ReasonCode) -> Edit {
-    Edit::MarkHeader { name: "X-Charter-Finding".to_owned(), value: reason.as_str().to_owned() }
-}
 
 /// Rule `recipient-state` (am:3.2.1): a deactivated mailbox refuses; a suspended one still takes mail.
 pub(super) fn recipient_state<'a>(case: &Case<'a>) -> (Option<&'a Clause>, Answer) {
@@ -207,8 +184,17 @@ fn shows_recipients(case: &Case<'_>) -> bool {
     content.visible_recipients().iter().any(|address| !of_list(address) && content.names.from.one() != Some(address))
 }
 
+impl Case<'_> {
+    /// How many recipients count against the limit per span; `None` when nobody counts them, as for those on the register
+    /// (am:5.1.a).
+    #[must_use]
+    pub fn recipients_counted(&self) -> Option<u64> {
+        (!recipients_are_free(self)).then_some(u64::from(self.addressed.total))
+    }
+}
+
 /// Whether neither the recipients of a message nor their number in a span are limited.
-pub(super) fn recipients_are_free(case: &Case<'_>) -> bool {
+fn recipients_are_free(case: &Case<'_>) -> bool {
     // Senders of the register are limited where they are known as such: in the rules of their lists.
     case.addressed.trusted_client || (case.list().is_none() && on_register(case))
 }

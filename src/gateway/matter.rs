@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::InForce;
-use crate::charter::decision::{Addressed, Case, State};
+use crate::charter::case::{Addressed, Case, State};
 use crate::charter::facts::Content;
 use crate::charter::rules::RuleName;
 use crate::charter::verdict::{Decision, Effect, Evidence, Finding, Outcome, ReasonCode, Ruling};

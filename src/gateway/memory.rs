@@ -6,8 +6,8 @@ use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Matter, Settlement};
+use crate::charter::case::{Counted, QuotaState, Stop};
 use crate::charter::copies::Fingerprint;
-use crate::charter::decision::{Counted, QuotaState, Stop};
 use crate::charter::quota::Demand;
 use crate::charter::verdict::ReasonCode;
 use crate::charter::{Charter, List, Scope};

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::entry::{Entry, Sighting};
 use super::ledger::FixedSeed;
-use super::plan::{Missing, Overdue};
+use super::plan::Missing;
+use crate::charter::overdue::Overdue;
 use crate::closed_list::closed_list;
 use crate::decision_log::reader::{ReadError, last_checkpoint_before};
 use crate::decision_log::record::{CancelRecord, DrawRecord, GoneRecord, LEFT_QUEUE, ReleaseRecord, SeenInQueueRecord};

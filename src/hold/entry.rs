@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::plan::Overdue;
+use crate::charter::overdue::Overdue;
 use crate::closed_list::closed_list;
 use crate::store::ReservationId;
 
@@ -275,6 +275,17 @@ pub struct Sighting {
     pub arrival: Timestamp,
     /// Size in octets, as the mail server counts.
     pub size_bytes: u64,
+}
+
+/// A message let go earlier, for the pace and for whose turn it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastRelease {
+    /// The charter.
+    pub charter: String,
+    /// The sender's pseudonym.
+    pub sender: String,
+    /// When it was let go.
+    pub at: Timestamp,
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::entry::Entry;
 use super::mta::{MtaError, QUOTED_BYTES_MAX, run_program};
-use super::plan::Overdue;
+use crate::charter::overdue::Overdue;
 use crate::message::{mime, splice};
 use crate::wording::Language;
 use crate::wording::returned::{self, Returned};

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::draw::{self, Candidate};
-use super::entry::{Entry, EntryNumber, QueueId, Sighting, Stage, State};
-use super::ledger::PastRelease;
+use super::entry::{Entry, EntryNumber, PastRelease, QueueId, Sighting, Stage, State};
+use crate::charter::overdue::Overdue;
 use crate::charter::{Pace, ReleaseOrder};
 use crate::closed_list::closed_list;
 
@@ -125,20 +125,6 @@ closed_list! {
         ReleasedByOther = "released-by-other",
         /// Another message has its queue id.
         Changed = "changed",
-    }
-}
-
-closed_list! {
-    /// Why a message goes back to its sender.
-    Overdue {
-        /// The period is over.
-        PeriodOver = "period-over",
-        /// The period ends before the next window opens.
-        NoWindowLeft = "no-window-left",
-        /// The sender, the list or the charter was suspended until it was too late.
-        Suspended = "suspended",
-        /// The postmaster cancelled it by order.
-        Order = "operator",
     }
 }
 

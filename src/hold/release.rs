@@ -23,9 +23,10 @@ use super::entry::{Entry, EntryNumber, QueueId, Removal, Stage, State};
 use super::ledger::{FixedSeed, Ledger, LedgerError};
 use super::mta::{Mta, MtaError, Outcome, Verb};
 use super::notice::{self, Notice, Post};
-use super::plan::{self, Action, Case, Missing, Overdue, Plan, Queued, Situation, Step, Terms, Window};
+use super::plan::{self, Action, Case, Missing, Plan, Queued, Situation, Step, Terms, Window};
 use super::regime::Regime;
 use crate::charter::ReleaseOrder;
+use crate::charter::overdue::Overdue;
 use crate::store::{ReservationId, StoreError};
 use crate::wording::returned::Returned;
 

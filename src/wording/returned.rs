@@ -1,7 +1,7 @@
 //! What a sender reads when a message that waited could not be delivered, and comes back.
 
 use super::{Language, say};
-use crate::hold::plan::Overdue;
+use crate::charter::overdue::Overdue;
 
 /// What the notice quotes; none of it comes from a member.
 #[derive(Debug, Clone, Copy)]

@@ -11,17 +11,3 @@ pub mod decision_log;
 pub mod message;
 #[path = "../../src/wording/mod.rs"]
 pub mod wording;
-
-/// The only word that `wording` takes from a room that is not here.
-pub mod hold {
-    pub mod plan {
-        /// Why a message that waited is returned, as in the room itself.
-        #[derive(Debug, Clone, Copy)]
-        pub enum Overdue {
-            PeriodOver,
-            NoWindowLeft,
-            Suspended,
-            Order,
-        }
-    }
-}

@@ -19,7 +19,6 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::entry::{EntryNumber, State};
@@ -93,17 +92,6 @@ pub struct FixedSeed {
     pub seed: [u8; 32],
     /// Where it comes from, for people: the checkpoint whose root it is.
     pub source: String,
-}
-
-/// A message let go earlier, for the pace and for whose turn it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PastRelease {
-    /// The charter.
-    pub charter: String,
-    /// The sender's pseudonym.
-    pub sender: String,
-    /// When it was let go.
-    pub at: Timestamp,
 }
 
 impl Ledger {

@@ -5,7 +5,8 @@ use rusqlite::{Params, Row};
 
 use super::rows::{self, Unreadable};
 use super::schema::{OPEN, WAITING};
-use super::{Ledger, LedgerError, PastRelease};
+use super::{Ledger, LedgerError};
+use crate::hold::entry::PastRelease;
 use crate::hold::entry::{Entry, QueueId};
 
 impl Ledger {

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params};
 
-use super::PastRelease;
+use crate::charter::overdue::Overdue;
+use crate::hold::entry::PastRelease;
 use crate::hold::entry::{Entry, EntryNumber, Held, NotAQueueId, Removal, Sighting, Stage};
-use crate::hold::plan::Overdue;
 use crate::store::ReservationId;
 
 /// Why a line could not be read.

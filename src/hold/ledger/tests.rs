@@ -1,7 +1,9 @@
 use std::os::unix::fs::PermissionsExt;
 
+use jiff::Timestamp;
+
 use super::*;
-use crate::hold::entry::{Beside, Held, Route, Sighting, Stage};
+use crate::hold::entry::{Beside, Held, PastRelease, Route, Sighting, Stage};
 use crate::store::ReservationId;
 
 const NOON: Timestamp = Timestamp::constant(1_529_917_200, 0);
