@@ -8,69 +8,18 @@
 //! full disk did is made good by [`Journal::tick`] once there is room; a failed `fdatasync` needs a restart, because the
 //! system no longer says what is on the disk. A damaged log is never appended to.
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::checkpoint::CheckpointError;
-use super::disk::{Disk, Layout, Medium};
-use super::keys::KeyError;
-use super::line::{Draft, DraftError, Reference};
+use super::disk::Layout;
+use super::failure::JournalError;
+use super::line::{Draft, Reference};
 use super::notary::Published;
+use super::options::Options;
 use super::record::Record;
-use super::tail::Damage;
 use super::writer::{Command, Writer};
-
-/// How a log is opened.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The directory of the log.
-    pub dir: PathBuf,
-    /// The name of the log, in every checkpoint: a schema-less URL such as `gateway.example/charter`. No spaces, no `+`.
-    /// Empty: the name the log already has, or for a new one the host's name followed by `/charter-milter`.
-    pub origin: String,
-    /// What this process may do.
-    pub role: Role,
-    /// The clock, now.
-    pub now: Timestamp,
-    /// At most so many records in one group; 1 turns group commit off, for measuring.
-    pub group_records_max: usize,
-    /// How often the tree is signed, also when nothing happened.
-    pub checkpoint_interval: Duration,
-    /// The disk, or a worse one in tests.
-    pub medium: Arc<dyn Medium>,
-}
-
-impl Options {
-    /// The usual options.
-    #[must_use]
-    pub fn new(dir: impl Into<PathBuf>, origin: &str, role: Role, now: Timestamp) -> Self {
-        let (dir, origin) = (dir.into(), origin.to_owned());
-        let medium = Arc::new(Disk);
-        let checkpoint_interval = CHECKPOINT_INTERVAL;
-        Self { dir, origin, role, now, group_records_max: GROUP_RECORDS_MAX, checkpoint_interval, medium }
-    }
-}
-
-/// How often the tree is signed unless the configuration says otherwise: an auditor who keeps one checkpoint a day can
-/// tell every hour of it.
-pub const CHECKPOINT_INTERVAL: Duration = Duration::from_hours(1);
-
-/// More records than sessions can wait at once; bounds the memory of a group.
-pub const GROUP_RECORDS_MAX: usize = 1024;
-
-/// What a process may do with the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The daemon: appends, signs checkpoints, rotates keys and segments. Only one at a time.
-    Keeper,
-    /// Everybody else: appends.
-    Appender,
-}
 
 /// A log open for appending. Clones share it; the last one to go ends the writer.
 #[derive(Debug, Clone)]
@@ -179,63 +128,5 @@ impl Journal {
         let (sender, receiver) = mpsc::channel();
         self.send(Command::Checkpoint(now, Box::new(move |result| drop(sender.send(result)))))?;
         receiver.recv().map_err(|_| JournalError::Closed)?
-    }
-}
-
-/// Why a record is not durable, or a log cannot be opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JournalError {
-    /// The log is not as it was left.
-    #[error("the decision log is damaged: {0}")]
-    Damaged(#[from] Damage),
-    /// A write failed: the disk may be full.
-    #[error("the decision log cannot be written: {0}")]
-    Write(String),
-    /// An `fdatasync` failed.
-    #[error("the decision log cannot be made durable: {0}")]
-    Sync(String),
-    /// An earlier failure has not been made good.
-    #[error("the decision log is out of service since an earlier failure: {0}")]
-    Poisoned(Box<JournalError>),
-    /// Something else failed on the disk.
-    #[error("cannot {what}: {why}")]
-    Io {
-        /// What was being done.
-        what: &'static str,
-        /// What the system says.
-        why: String,
-    },
-    /// A key cannot be had.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// A checkpoint cannot be signed.
-    #[error("a checkpoint cannot be signed: {0}")]
-    Checkpoint(#[from] CheckpointError),
-    /// The record cannot be written as a line.
-    #[error(transparent)]
-    Draft(#[from] DraftError),
-    /// Another daemon keeps this log.
-    #[error("another daemon keeps this log")]
-    AlreadyKept,
-    /// Only the daemon signs checkpoints.
-    #[error("only the daemon signs checkpoints")]
-    NotKeeper,
-    /// The log has another name than the configuration says.
-    #[error("this log is named {found}, not {expected}")]
-    Origin {
-        /// Its name.
-        found: String,
-        /// The name in the options.
-        expected: String,
-    },
-    /// The writer has ended.
-    #[error("the decision log is closed")]
-    Closed,
-}
-
-impl JournalError {
-    /// For `map_err`: an error of the system while doing `what`.
-    pub(super) fn io(what: &'static str) -> impl Fn(io::Error) -> Self {
-        move |error| Self::Io { what, why: error.to_string() }
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod checkpoint;
 pub mod disk;
+pub mod failure;
 pub mod fields;
 pub mod journal;
 pub mod keys;
@@ -15,6 +16,7 @@ pub mod line;
 pub mod mail;
 pub mod notary;
 pub mod operator;
+pub mod options;
 pub mod prove;
 pub mod pseudonym;
 pub mod purge;
@@ -28,7 +30,9 @@ pub mod verify;
 mod when;
 mod writer;
 
-pub use journal::{Journal, JournalError, Options, Role};
+pub use failure::JournalError;
+pub use journal::Journal;
 pub use line::Reference;
+pub use options::{Options, Role};
 pub use pseudonym::{KeyPeriod, Pseudonymizer};
 pub use record::{Event, Record};

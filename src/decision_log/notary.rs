@@ -9,9 +9,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::checkpoint::Checkpoint;
-use super::journal::{JournalError, Options};
+use super::failure::JournalError;
 use super::keys::{DayKey, KeyError, KeyFiles, Slot};
 use super::line::Draft;
+use super::options::Options;
 use super::record::{CheckpointReason, CheckpointRecord, ClockRecord, Event, KeyRecord};
 use super::tail::Tail;
 use super::verify::LATE_MAX;

@@ -12,7 +12,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::disk::{Disk, Layout, Medium as _, SegmentName, seal};
-use super::journal::{Journal, JournalError};
+use super::failure::JournalError;
+use super::journal::Journal;
 use super::keys::KeyError;
 use super::line::{Line, purged_line};
 use super::pseudonym::{KeyPeriod, Pseudonymizer};

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::checkpoint::Checkpoint;
 use super::disk::{Layout, Medium, SegmentName, read_small, seal, state_of};
-use super::journal::JournalError;
+use super::failure::{Damage, JournalError};
 use super::line::{Draft, Line, LineError, RecordLine, Reference};
 use super::reader::read_line;
 use super::record::{ClockRecord, Event, KeyRecord, Kind, RecoveryRecord};
@@ -26,55 +26,6 @@ use super::verify::LATE_MAX;
 
 /// `resume.json` holds at most 64 hashes and one note, octets.
 const RESUME_BYTES_MAX: u64 = 128 << 10;
-
-/// What is wrong with a log that was not left so by a crash. Nothing is appended to such a log.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Damage {
-    /// A complete line that is not a record of the log, or not the next one.
-    #[error("{segment}, octet {offset}: {why}")]
-    BadLine {
-        /// The segment's file name.
-        segment: String,
-        /// Where the line begins, octets.
-        offset: u64,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Fewer records than a checkpoint has signed, or than this process has seen.
-    #[error("{segment}: records are missing at the end, {expected} octets were there, {found} are")]
-    Shortened {
-        /// The segment's file name.
-        segment: String,
-        /// Length it had, octets.
-        expected: u64,
-        /// Length it has, octets.
-        found: u64,
-    },
-    /// The lines on disk are not those that were signed or written.
-    #[error("the first {size} records are not those that were written")]
-    Rewritten {
-        /// Number of records.
-        size: u64,
-    },
-    /// A segment that should be there is not, or one that should not be is.
-    #[error("no segment begins at record {first}")]
-    MissingSegment {
-        /// Index of its first record.
-        first: u64,
-    },
-    /// The lines on disk are not those that `log/checkpoint` signs.
-    #[error(
-        "the file `checkpoint` of the log signs {signed} records, and the log has others or fewer: bring the segments back from a \
-         copy; a daemon that goes on from here signs a second history, and auditors who kept that checkpoint will see it"
-    )]
-    Contradicted {
-        /// Number of records that it signs.
-        signed: u64,
-    },
-    /// `resume.json` contradicts itself.
-    #[error("resume.json is malformed; remove it to have the whole log read again")]
-    Resume,
-}
 
 /// From where a process that opens the log reads on: the state of the log at its last checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

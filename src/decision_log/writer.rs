@@ -5,9 +5,10 @@ use std::sync::mpsc::Receiver;
 use jiff::Timestamp;
 
 use super::disk::Layout;
-use super::journal::{JournalError, Options, Role};
+use super::failure::JournalError;
 use super::line::{Draft, Reference};
 use super::notary::{Notary, Published};
+use super::options::{Options, Role};
 use super::record::RecoveryRecord;
 use super::tail::Tail;
 

@@ -10,9 +10,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use charter_milter::decision_log::disk::{Medium, list_segments};
-use charter_milter::decision_log::journal::{Journal, JournalError, Options, Role};
 use charter_milter::decision_log::line::{Line, Reference};
 use charter_milter::decision_log::verify::{Anchors, verify};
+use charter_milter::decision_log::{Journal, JournalError, Options, Role};
 use jiff::Timestamp;
 
 use crate::log_journal::{ORIGIN, at, keeper, lines, noon, operator};

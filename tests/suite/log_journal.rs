@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use charter_milter::decision_log::disk::list_segments;
-use charter_milter::decision_log::journal::{Journal, JournalError, Options, Role};
+use charter_milter::decision_log::failure::Damage;
 use charter_milter::decision_log::line::{LINE_BYTES_MAX, Line, Reference};
 use charter_milter::decision_log::record::{CheckpointReason, Event, Kind, OperatorRecord, Record};
-use charter_milter::decision_log::tail::Damage;
 use charter_milter::decision_log::verify::{Anchors, FaultKind, verify};
+use charter_milter::decision_log::{Journal, JournalError, Options, Role};
 use jiff::{SignedDuration, Timestamp};
 
 pub const ORIGIN: &str = "gateway.example/charter";

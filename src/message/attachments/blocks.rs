@@ -5,8 +5,7 @@
 
 use std::ops::Range;
 
-use super::text::{Form, TextBlock};
-use super::{Class, WRITTEN_MAX};
+use super::{Class, Form, TextBlock, WRITTEN_MAX};
 use crate::message::mime::decode;
 
 /// Longer words than this behind `begin` are no file mode.

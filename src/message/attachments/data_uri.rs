@@ -10,8 +10,7 @@ use encoding_rs::Encoding;
 use lol_html::html_content::{Element, TextChunk};
 use lol_html::{AsciiCompatibleEncoding, HtmlRewriter, Settings, element, text};
 
-use super::text::{Form, TextBlock};
-use super::{Class, WRITTEN_MAX};
+use super::{Class, Form, TextBlock, WRITTEN_MAX};
 use crate::message::noscript;
 
 /// A URI shorter than this carries nothing: an empty picture that stands for one to come.

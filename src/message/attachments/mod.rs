@@ -17,7 +17,7 @@ use std::ops::Range;
 use crate::closed_list::closed_list;
 use crate::message::mime::{self, Part, PartId, Tree};
 
-pub(crate) use text::{Form, TextBlock, TextBody, TextCharset};
+pub(crate) use text::{TextBody, TextCharset};
 
 closed_list! {
     /// What kind of attachment it is.
@@ -89,6 +89,28 @@ pub enum Place {
     Part,
     /// Inside a text part: a range of its decoded octets.
     Text(Range<usize>),
+}
+
+/// Something in a text that is no text.
+pub(crate) struct TextBlock {
+    /// Where it is in [`TextBody::octets`].
+    pub(crate) range: Range<usize>,
+    pub(crate) class: Class,
+    pub(crate) name: Option<String>,
+    pub(crate) media_type: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) form: Form,
+}
+
+/// How a block is taken out of its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Whole lines: the notice stands in their place.
+    Lines,
+    /// A tag of HTML that is nothing without its data: the notice stands in its place.
+    Tag,
+    /// The value of an attribute, or of a function in a style sheet: it is emptied, the notice stands elsewhere.
+    Value,
 }
 
 /// How far to look.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 
-use super::{Class, WRITTEN_MAX, blocks, data_uri};
+use super::{Class, Form, TextBlock, WRITTEN_MAX, blocks, data_uri};
 use crate::message::mime::{Part, Tree, decode};
 
 /// So often a text is looked at again for what the last cut has made a file of.
@@ -35,28 +35,6 @@ pub(crate) enum TextCharset {
     /// Something that hides ASCII and cannot be written back as it was, given here as UTF-8: UTF-7, ISO-2022-JP, UTF-16 with
     /// octets missing.
     Opaque,
-}
-
-/// Something in a text that is no text.
-pub(crate) struct TextBlock {
-    /// Where it is in [`TextBody::octets`].
-    pub(crate) range: Range<usize>,
-    pub(crate) class: Class,
-    pub(crate) name: Option<String>,
-    pub(crate) media_type: String,
-    pub(crate) size_bytes: u64,
-    pub(crate) form: Form,
-}
-
-/// How a block is taken out of its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// Whole lines: the notice stands in their place.
-    Lines,
-    /// A tag of HTML that is nothing without its data: the notice stands in its place.
-    Tag,
-    /// The value of an attribute, or of a function in a style sheet: it is emptied, the notice stands elsewhere.
-    Value,
 }
 
 impl<'a> TextBody<'a> {
