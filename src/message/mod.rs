@@ -12,7 +12,7 @@ pub mod envelope;
 pub mod headers;
 pub mod links;
 pub mod mime;
-mod noscript;
+mod readings;
 pub mod receipts;
 pub mod splice;
 pub mod subject;

@@ -11,7 +11,7 @@ use lol_html::html_content::{Element, TextChunk};
 use lol_html::{AsciiCompatibleEncoding, HtmlRewriter, Settings, element, text};
 
 use super::{Class, Form, TextBlock, WRITTEN_MAX};
-use crate::message::noscript;
+use crate::message::readings;
 
 /// A URI shorter than this carries nothing: an empty picture that stands for one to come.
 const PAYLOAD_BYTES_MIN: usize = 1;
@@ -22,7 +22,7 @@ const TEXT_ATTRIBUTES: [&str; 7] = ["alt", "title", "placeholder", "summary", "l
 /// Finds the URIs; after [`WRITTEN_MAX`] it is enough. HTML that cannot be cut into tags at all counts as one block when it
 /// names a `data:` URI.
 pub(super) fn find(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
-    noscript::readings(html).flat_map(|html| find_in(&html, encoding)).collect()
+    readings::readings(html).flat_map(|html| find_in(&html, encoding)).collect()
 }
 
 fn find_in(html: &[u8], encoding: &'static Encoding) -> Vec<TextBlock> {
@@ -271,6 +271,7 @@ mod tests {
             format!("<noscript><p><img src=\"{uri}\"></noscript>"),
             format!("<NoScript><noscript><img src=\"{uri}\">"),
             format!("<noscript><!-- </noscript><img src=\"{uri}\"> -->"),
+            format!("<!--[if gte mso 9]><img src=\"{uri}\"><![endif]-->"),
         ] {
             assert!(!found(&html).is_empty(), "{html}");
         }

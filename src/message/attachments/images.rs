@@ -8,7 +8,7 @@ use lol_html::{HtmlRewriter, Settings, element, text};
 
 use super::{Attachment, Look, Place, TextBody, files};
 use crate::message::mime::{Part, PartId, Tree, decode};
-use crate::message::noscript;
+use crate::message::readings;
 
 /// The pictures among the attachments, by type and by their first octets, that the HTML of a multipart/related around them
 /// shows (RFC 2387, RFC 2392, RFC 2557). HTML that is an attachment itself shows nothing: it goes, and its pictures would be
@@ -56,7 +56,7 @@ fn references(tree: &Tree, raw: &[u8], related: &Part, found: &[Attachment]) -> 
                 Some(_) => TextBody::of(tree, raw, part).without_blocks().into(),
                 None => tree.decode_text(raw, part.id),
             };
-            noscript::readings(html.as_bytes()).for_each(|html| collect(&html, &mut shown));
+            readings::readings(html.as_bytes()).for_each(|html| collect(&html, &mut shown));
         }
     }
     shown
@@ -192,6 +192,7 @@ mod tests {
             "<style>p { background: url(cid:i@x) }</style>",
             "<v:imagedata src=\"cid:i@x\"/>",
             "<noscript><img src=\"cid:i@x\"></noscript>",
+            "<!--[if gte vml 1]><v:imagedata src=\"cid:i@x\"/><![endif]-->",
         ] {
             assert!(is_shown("png", "image001.png", PNG, html), "{html}");
         }

@@ -9,6 +9,7 @@ use lol_html::{AsciiCompatibleEncoding, HtmlRewriter, Settings, doctype, element
 
 use super::{Unwritable, Words, Written, missing};
 use crate::message::charset::Decoded;
+use crate::message::readings;
 use crate::message::splice::{self, Splice};
 
 /// What our blocks begin with. The attribute is for those who look at the source; it is no proof of anything.
@@ -162,10 +163,25 @@ impl Places {
             }));
         run(html, settings)?;
         let mark = if html.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        Ok(Self {
-            start: start.into_inner().unwrap_or(prologue.get()).max(mark),
-            end: end.get().unwrap_or_else(|| before_closing_tags(html)),
-        })
+        let start = start.into_inner().unwrap_or(prologue.get()).max(mark);
+        let end = end.get().unwrap_or_else(|| before_closing_tags(html));
+        let places = Self::shown_to_all(html, start, end);
+        if places.start <= places.end { Ok(places) } else { Err(Unwritable) }
+    }
+
+    /// Words that stand under a condition are shown by some mail programs only: they go around it.
+    fn shown_to_all(html: &[u8], mut start: usize, mut end: usize) -> Self {
+        // The inner ones come first, so that each step can only lead further out.
+        for conditional in readings::conditionals(html) {
+            let range = conditional.range();
+            if range.start < start && start < range.end {
+                start = range.end;
+            }
+            if range.start < end && end < range.end {
+                end = range.start;
+            }
+        }
+        Self { start, end }
     }
 }
 

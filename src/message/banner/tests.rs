@@ -292,3 +292,24 @@ fn fields_are_not_added_behind_a_line_of_blanks() {
     let raw = done.replace('\n', "\r\n");
     assert_eq!(parse(raw.as_bytes(), &Limits::default()).ambiguities(), []);
 }
+
+#[test]
+fn words_stand_under_no_condition() {
+    let head = "Content-Type: text/html; charset=utf-8\n\n";
+    for (before, after) in [
+        ("<body><p>a</p>", "<!--[if !mso]><!--></body></html><!--<![endif]-->\n"),
+        ("<body><p>a</p>", "<![if !mso]></body></html><![endif]>\n"),
+        (
+            "<body><!--[if mso]><table><tr><td><![endif]--><p>a</p><!--[if mso]></td></tr></table><![endif]-->",
+            "</body>\n",
+        ),
+    ] {
+        let done = footed(&format!("{head}{before}{after}"));
+        assert!(done.starts_with(&format!("{head}{before}\n<div data-charter")), "{done}");
+        assert!(done.ends_with(&format!("</div>\n{after}")), "{done}");
+    }
+    let raw = format!("{head}<!--[if !mso]><!--><body><!--<![endif]--><p>a</p></body>").replace('\n', "\r\n");
+    let done = added(raw.as_bytes(), &words(&["Campagne"], &[]), SignedPolicy::Wrap);
+    let done = String::from_utf8(done).unwrap();
+    assert!(done.contains("<!--<![endif]-->\r\n<div data-charter"), "{done}");
+}

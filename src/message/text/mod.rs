@@ -18,6 +18,7 @@ pub use view::{ADDRESS_WORD, LINK_WORD, Place, Sentence, View, Word};
 
 use super::links::{Form, Link};
 use super::mime::PartId;
+use super::readings;
 
 /// What a [`Source`] is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,7 +69,7 @@ pub fn read(sources: &[Source<'_>]) -> Reading {
         let page = match source.kind {
             Kind::Subject => plain::lay_out(source.text, false),
             Kind::Plain { flowed } => plain::lay_out(source.text, flowed),
-            Kind::Html => html::lay_out(source.text, source.part, &mut reading.forms),
+            Kind::Html => html::lay_out(&readings::revealed(source.text), source.part, &mut reading.forms),
         };
         let mut page = quote::mark(page, forwarded);
         if source.kind == Kind::Subject && quote::is_reply_subject(source.text) {

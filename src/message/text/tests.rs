@@ -26,6 +26,8 @@ fn entities_split_tags_and_invisible_characters_do_not_part_a_word() {
         "<div>Signez<!-- x --> la\n p&shy;étition</div>",
         "<p>Signez<span style='display: none'>zz</span> la pétition",
         "<p style=display:none>caché<p>Signez la pétition",
+        "<!--[if mso]><p>Signez la pétition</p><![endif]-->",
+        "<!--[if gte mso 9]><xml><w:Zoom>0</w:Zoom></xml><![endif]--><p>Signez la pétition</p>",
         "<div><span hidden>a</div>Signez la pétition",
         "<p>Ѕignеz la рétition", // Cyrillic Ѕ, е, р
         "<p>𝐒𝐢𝐠𝐧𝐞𝐳 la ｐétition",

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use super::charset::Decoded;
 use super::mime::{Part, PartId, TransferEncoding, Tree, decode};
-use super::noscript;
+use super::readings;
 use super::splice::{self, Splice};
 
 /// Something that reports on readers.
@@ -100,7 +100,7 @@ fn in_part(raw: &[u8], tree: &Tree, part: &Part) -> Vec<Tracker> {
     let searched = if text.is_wide() { text.text.as_bytes() } else { text.octets };
     let mut found: Vec<(Range<usize>, TrackerKind)> = if part.media_type.name == "text/html" {
         let in_reading = |html: &[u8]| [pixels::find(html), links::in_html(html)].concat();
-        noscript::readings(searched).flat_map(|html| in_reading(&html)).collect()
+        readings::readings(searched).flat_map(|html| in_reading(&html)).collect()
     } else {
         links::in_text(searched)
     };

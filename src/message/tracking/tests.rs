@@ -93,6 +93,12 @@ fn parameters_that_name_the_recipient_go_from_links() {
 }
 
 #[test]
+fn what_only_outlook_shows_reports_on_readers_too() {
+    let pixel = "<img src=\"https://t.example/o.gif\" width=1 height=1>";
+    assert_eq!(html(&format!("a<!--[if mso]><p>b</p>{pixel}<![endif]-->")).0, "a<!--[if mso]><p>b</p><![endif]-->");
+}
+
+#[test]
 fn what_stands_in_noscript_is_shown_where_no_scripts_run() {
     let pixel = "<img src=\"https://t.example/o.gif\" width=1 height=1>";
     assert_eq!(html(&format!("a<noscript><p>b</p>{pixel}</noscript>")).0, "a<noscript><p>b</p></noscript>");
