@@ -37,7 +37,7 @@ pub struct Case<'a> {
 /// How the recipients of a message relate to the scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Addressed {
-    /// Recipients that are not the scope's list.
+    /// Recipients beside the scope's list.
     pub elsewhere: u32,
     /// All recipients.
     pub total: u32,
@@ -45,6 +45,8 @@ pub struct Addressed {
     pub outgoing: bool,
     /// The client is one whose mail the general rules trust.
     pub trusted_client: bool,
+    /// The place in the charter of a recipient's mailbox that is deactivated.
+    pub deactivated: Option<usize>,
 }
 
 /// What is remembered of other messages, as far as this decision needs it.

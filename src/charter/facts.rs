@@ -300,7 +300,7 @@ mod tests {
             charter: &charter,
             scope: Scope::List(charter.lists.first().unwrap()),
             envelope: &envelope,
-            addressed: Addressed { elsewhere: 0, total: 1, outgoing: false, trusted_client: false },
+            addressed: Addressed { elsewhere: 0, total: 1, outgoing: false, trusted_client: false, deactivated: None },
             content: Some(&content),
             state: &state,
             reference: "r",

@@ -8,7 +8,7 @@ use super::quota::DemandSource;
 use super::rules::{Direction, IdentityRule, RecipientsRule, SizeRule};
 use super::stop::StopSubject;
 use super::verdict::{Effect, Evidence, NotRun, ReasonCode};
-use super::{Clause, MailboxState, Mode, NightWindow, Period, Scope, Sender};
+use super::{Clause, Mode, NightWindow, Period, Scope, Sender};
 use crate::message::address::Address;
 
 /// Rule `recipient-state` (am:3.2.1): a deactivated mailbox refuses; a suspended one still takes mail.
@@ -17,11 +17,8 @@ pub(super) fn recipient_state<'a>(case: &Case<'a>) -> (Option<&'a Clause>, Answe
     if states.is_empty() {
         return (None, Answer::not_run(NotRun::NotConfigured));
     }
-    let addressed = |state: &&super::RecipientState| {
-        case.envelope.recipients.iter().any(|recipient| recipient.address.as_ref() == Some(&state.address))
-    };
     let clause = states.first().map(|state| &state.clause);
-    match states.iter().filter(|state| state.state == MailboxState::Deactivated).find(addressed) {
+    match case.addressed.deactivated.and_then(|place| states.get(place)) {
         Some(state) => (Some(&state.clause), Answer::hit(ReasonCode::RecipientDeactivated, Effect::Reject)),
         None => (clause, Answer::miss()),
     }

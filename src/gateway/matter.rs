@@ -1,5 +1,6 @@
 //! Which charters a message falls under: the protected lists among its recipients, and the general rules.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,9 +10,9 @@ use crate::charter::case::{Addressed, Case, State};
 use crate::charter::facts::Content;
 use crate::charter::rules::RuleName;
 use crate::charter::verdict::{Decision, Effect, Evidence, Finding, Outcome, ReasonCode, Ruling};
-use crate::charter::{Charter, List, MailboxState, Mode, Scope};
+use crate::charter::{Charter, List, MailboxState, Mode, RecipientState, Scope};
 use crate::config::daemon::Limits;
-use crate::message::address::{Address, candidates};
+use crate::message::address::{Address, RecipientSyntax, candidates};
 use crate::message::envelope::{Envelope, Recipient};
 use crate::wording::Language;
 use crate::wording::replies::{self, Reply};
@@ -27,7 +28,7 @@ pub struct Matter {
     pub(super) now: Timestamp,
     /// A recipient has more readings than anybody would follow: nobody can say where it would go.
     pub(super) unreadable_recipient: bool,
-    /// Recipients that are not one of the lists in `places`.
+    /// Recipients beside the list.
     elsewhere: u32,
 }
 
@@ -105,15 +106,14 @@ impl Matter {
         }
     }
 
-    /// Recipients beside the one list a message may go to: other lists, and everybody else.
+    /// Recipients beside the one list a message may go to: other lists, everybody else, and the same list by another name or at
+    /// a sub-address, to which the mail server would deliver the message once more. The same address twice is one to it.
     fn count_elsewhere(&mut self, envelope: &Envelope) {
-        let Some(Scope::List(list)) = self.places.first().and_then(Place::scope) else { return };
-        let is_list = |address: &Address| *address == list.address || list.aliases.contains(address);
-        let leads_there = |recipient: &&Recipient| {
-            candidates(&recipient.raw, &self.in_force.syntax).is_ok_and(|readings| readings.iter().any(is_list))
-        };
-        let there = envelope.recipients.iter().filter(leads_there).count();
-        self.elsewhere = u32::try_from(envelope.recipients.len().saturating_sub(there)).unwrap_or(u32::MAX);
+        if self.concerns_list() {
+            let different: HashSet<_> =
+                envelope.recipients.iter().map(|to| to.address.as_ref().ok_or(&to.raw)).collect();
+            self.elsewhere = u32::try_from(different.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        }
     }
 
     fn add_general(&mut self, charter: &Arc<Charter>, envelope: &Envelope) {
@@ -129,7 +129,9 @@ impl Matter {
         let from_here = envelope.sasl_login.is_some() || envelope.sender.as_ref().is_some_and(ours);
         // From can claim one of our mailboxes whatever the envelope says (am:5.1.e): only the header tells.
         let header_tells = general.rules.identity.is_some();
-        if deactivated(charter, envelope) || (!trusted_client && (from_here || header_tells)) {
+        if deactivated(charter, envelope, &self.in_force.syntax).is_some()
+            || (!trusted_client && (from_here || header_tells))
+        {
             self.places.push(Place { charter: Arc::clone(charter), list: None, trusted_client });
         }
     }
@@ -166,6 +168,7 @@ impl Matter {
             total: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
             outgoing,
             trusted_client: place.trusted_client,
+            deactivated: deactivated(&place.charter, envelope, &self.in_force.syntax),
         };
         Some(Case {
             charter: &place.charter,
@@ -182,7 +185,8 @@ impl Matter {
 
     /// Leaves only the charters for which a mailbox among the recipients is deactivated (am:3.2.1).
     pub(super) fn keep_deactivated(&mut self, envelope: &Envelope) {
-        self.places.retain(|place| deactivated(&place.charter, envelope));
+        let syntax = &self.in_force.syntax;
+        self.places.retain(|place| deactivated(&place.charter, envelope, syntax).is_some());
         self.unreadable_recipient = false;
     }
 
@@ -275,9 +279,15 @@ impl Matter {
     }
 }
 
-/// Whether a recipient's mailbox is deactivated (am:3.2.1).
-fn deactivated(charter: &Charter, envelope: &Envelope) -> bool {
-    let states = || charter.recipients.iter().filter(|state| state.state == MailboxState::Deactivated);
-    let addresses = envelope.recipients.iter().filter_map(|recipient| recipient.address.as_ref());
-    addresses.into_iter().any(|address| states().any(|state| state.address == *address))
+/// The mailbox of a recipient that is deactivated (am:3.2.1), by its place in the charter: a recipient is the mailbox when any
+/// reading of it that some mail server follows leads there.
+fn deactivated(charter: &Charter, envelope: &Envelope, syntax: &RecipientSyntax) -> Option<usize> {
+    if charter.recipients.is_empty() {
+        return None;
+    }
+    let readings: HashSet<Address> =
+        envelope.recipients.iter().flat_map(|to| candidates(&to.raw, syntax).unwrap_or_default()).collect();
+    let is_deactivated =
+        |mailbox: &RecipientState| mailbox.state == MailboxState::Deactivated && readings.contains(&mailbox.address);
+    charter.recipients.iter().position(is_deactivated)
 }
