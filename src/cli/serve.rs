@@ -6,6 +6,7 @@
 mod sockets;
 mod upkeep;
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,27 +87,35 @@ pub fn run(args: &Args) -> Exit {
     }
 }
 
-/// indymilter warns of every packet of a body that it leaves unanswered as asked (see the callbacks of [`crate::milter`]); it has
-/// no other warning there.
-const UNANSWERED_BODY: &str = "indymilter::session=error";
+/// Whether a message may be written out, whatever filter the operator sets. Libraries that read mail write out what they read at the
+/// levels `debug` and `trace`: commands, header fields, letters of a text. indymilter also warns of every packet of a body that
+/// it leaves unanswered as asked (see the callbacks of [`crate::milter`]); it has no other warning there.
+fn is_fit_for_logs(metadata: &tracing::Metadata<'_>) -> bool {
+    let (target, level) = (metadata.target(), *metadata.level());
+    let max = match target.split("::").next() {
+        Some("indymilter") if target == "indymilter::session" => tracing::Level::ERROR,
+        Some("indymilter" | "html5ever") => tracing::Level::INFO,
+        _ => tracing::Level::TRACE,
+    };
+    level <= max
+}
 
 fn start_logging(daemon: &Daemon) {
     use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::filter::filter_fn;
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
-    let mut filter = EnvFilter::try_new(&daemon.log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    if let Ok(directive) = UNANSWERED_BODY.parse() {
-        filter = filter.add_directive(directive);
-    }
-    let registry = tracing_subscriber::registry().with(filter);
+    let filter = EnvFilter::try_new(&daemon.log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(is_fit_for_logs));
     let journald = match daemon.log.output {
         LogOutput::Journald => tracing_journald::layer().ok(),
         LogOutput::Stderr => None,
     };
     // Without a journal the messages go to standard error: better there than nowhere.
+    let plain = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let started = match journald {
         Some(layer) => registry.with(layer).try_init(),
-        None => registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).try_init(),
+        None => registry.with(plain.with_ansi(std::io::stderr().is_terminal())).try_init(),
     };
     let _ = started;
 }

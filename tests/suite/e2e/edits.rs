@@ -1,6 +1,7 @@
 //! Edits, as the next mail server sees them.
 
-use super::world::{World, from_a};
+use super::world::{NOON, World, charter, from_a};
+use crate::mta::gateway::Setup;
 use crate::mta::letter::Letter;
 
 const LIST: &str = "editee@listes.example";
@@ -113,9 +114,12 @@ fn every_edit_is_declared_in_the_message_and_in_the_log() {
 
 #[test]
 fn no_content_and_no_address_reaches_log_or_daemon_output() {
-    let world = World::shared();
+    // Whatever the operator asks for.
+    let filter = "[log]\nfilter = \"trace,indymilter::connection=trace,html5ever::tokenizer=trace\"\n";
+    let world = World::start(&Setup::new(&charter()).clock(NOON).main(filter));
     let letter = from_a(LIST).header("Subject", "Sujet-Confidentiel").body("Corps-Confidentiel\r\n");
     world.delivered(&letter);
+    world.delivered(&letter.clone().header("Content-Type", "text/html").body("<p>Corps-Confidentiel</p>\r\n"));
     let refused = Letter::new("espion.inconnu@ailleurs.example", &["libre@listes.example"]);
     world.postfix.send(&refused);
     let log: String = world.gateway.records().iter().map(ToString::to_string).collect();
@@ -124,6 +128,7 @@ fn no_content_and_no_address_reaches_log_or_daemon_output() {
         assert!(!log.contains(secret), "{secret} is in the decision log");
         assert!(!daemon.contains(secret), "{secret} is in the daemon's output:\n{daemon}");
     }
+    assert!(daemon.contains("DEBUG") && !daemon.contains("got character") && !daemon.contains('\u{1b}'), "{daemon}");
 }
 
 /// A header value with its encoded words decoded.
