@@ -165,8 +165,12 @@ impl<'c, 'a> Table<'c, 'a> {
         let (clause, answer) = traffic::recipient_state(case);
         self.put(RuleName::RecipientState, clause, mode, answer);
         let sender = case.registered_sender().ok();
-        // A suspension is an order of the day, not a rule on trial: it holds in mode `monitor` too.
-        self.put(RuleName::Stop, None, Mode::Enforce, traffic::stop(case, sender));
+        // A suspension is an order of the day, not a rule on trial: it holds in mode `monitor` too. Nobody ordered what the breaker
+        // did: its clause speaks for it.
+        let answer = traffic::stop(case, sender);
+        let is_breaker = matches!(answer.outcome, Outcome::Hit { reason: ReasonCode::Flood, .. });
+        let clause = case.rules().flood.as_ref().filter(|_| is_breaker).map(|rule| &rule.clause);
+        self.put(RuleName::Stop, clause, Mode::Enforce, answer);
         match case.list().and_then(|list| list.period.as_ref().or(case.charter.period.as_ref())) {
             Some(rule) => self.put(RuleName::Period, Some(&rule.clause), rule.mode, traffic::period(case, rule.period)),
             None => self.put(RuleName::Period, None, mode, Answer::not_run(NotRun::NotConfigured)),

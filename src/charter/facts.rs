@@ -1,16 +1,18 @@
 //! The content of a message as the rules see it; what is costly or private is computed only when a rule asks for it.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use super::attachments::{Fate, fates};
 use super::copies::{self, Fingerprint};
 use super::petition::{self, Pack, Report};
 use super::rules::Rules;
 use super::verdict::{PartEvidence, ReasonCode};
 use super::{Inspection, List, Sender};
 use crate::message::address::Address;
-use crate::message::attachments::{self, Attachment};
+use crate::message::attachments::{self, Attachment, Place};
 use crate::message::headers::{self, FromDefect, Header};
-use crate::message::mime::Tree;
+use crate::message::mime::{Part, PartId, Tree};
 use crate::message::receipts;
 use crate::message::subject;
 use crate::message::text::{self, Kind, Reading, Source};
@@ -201,21 +203,40 @@ impl<'a> Content<'a> {
         attachments::tnef_contents(self.tree, self.raw, attachment.part)
     }
 
-    /// The text as a reader sees it. The first call decodes it.
+    /// The text as a reader sees it under these rules. The first call decodes it.
     #[must_use]
-    pub fn reading(&self) -> &Reading {
-        self.reading.get_or_init(|| {
-            let bodies = self.tree.text_bodies();
-            let texts: Vec<_> = bodies
-                .iter()
-                .filter_map(|&id| self.tree.part(id).map(|part| (part, self.tree.decode_text(self.raw, id))))
-                .collect();
-            let subject = Source { kind: Kind::Subject, text: &self.subject, part: crate::message::mime::PartId::ROOT };
-            let sources: Vec<Source<'_>> = std::iter::once(subject)
-                .chain(texts.iter().map(|(part, text)| Source { kind: kind_of(part), text, part: part.id }))
-                .collect();
-            text::read(&sources)
-        })
+    fn reading(&self, rules: &Rules) -> Cow<'_, Reading> {
+        let bodies = self.tree.text_bodies();
+        let others = self.shown_like_texts(rules);
+        if others.is_empty() {
+            Cow::Borrowed(self.reading.get_or_init(|| self.read(&bodies)))
+        } else {
+            Cow::Owned(self.read(&[bodies, others].concat()))
+        }
+    }
+
+    fn read(&self, parts: &[PartId]) -> Reading {
+        let parts = parts.iter().filter_map(|&id| Some((self.tree.part(id)?, self.tree.decode_text(self.raw, id))));
+        let texts: Vec<_> = parts.collect();
+        let subject = Source { kind: Kind::Subject, text: &self.subject, part: PartId::ROOT };
+        let texts = texts.iter().map(|(part, text)| Source { kind: kind_of(part), text, part: part.id });
+        text::read(&std::iter::once(subject).chain(texts).collect::<Vec<_>>())
+    }
+
+    /// Parts that count as attachments, stay under these rules, and are shown like text: other forms of it, and types of text that
+    /// mail programs do not know and show as plain (RFC 2046 section 4.1.4).
+    fn shown_like_texts(&self, rules: &Rules) -> Vec<PartId> {
+        let found = self.attachments(Inspection::Content);
+        let encrypted_allowed = rules.structure.as_ref().is_some_and(|rule| rule.settings.encrypted_allowed);
+        let fates = rules.attachments.as_ref().map(|rule| fates(&rule.settings, encrypted_allowed, found));
+        let stays = |at: usize| {
+            let fate = fates.as_ref().and_then(|fates| fates.get(at));
+            fate.is_none_or(|fate| matches!(fate, Fate::Allow | Fate::Tag | Fate::Wrap))
+        };
+        let staying = found.iter().enumerate().filter(|(at, _)| stays(*at)).map(|(_, attachment)| attachment);
+        let parts = staying.filter(|attachment| attachment.place == Place::Part && attachment.inside.is_none());
+        let parts = parts.filter_map(|attachment| self.tree.part(attachment.part));
+        parts.filter(|part| is_shown_like_text(part)).map(|part| part.id).collect()
     }
 
     /// The signals of petitions and chain letters in it, weighed as these rules say.
@@ -225,18 +246,25 @@ impl<'a> Content<'a> {
             petition: rules.petition.as_ref().map(|rule| &rule.settings),
             chain_letter: rules.chain_letter.as_ref().map(|rule| &rule.settings),
         };
-        petition::analyse(self.pack, self.reading(), &settings)
+        petition::analyse(self.pack, &self.reading(rules), &settings)
     }
 
     /// The fingerprint under which near-copies are found; `None` for a text too short to say anything.
     #[must_use]
-    pub fn fingerprint(&self, key: &[u8; 32]) -> Option<Fingerprint> {
-        copies::fingerprint(key, self.reading())
+    pub fn fingerprint(&self, key: &[u8; 32], rules: &Rules) -> Option<Fingerprint> {
+        copies::fingerprint(key, &self.reading(rules))
     }
 }
 
-fn kind_of(part: &crate::message::mime::Part) -> Kind {
-    if part.media_type.name == "text/html" {
+fn is_shown_like_text(part: &Part) -> bool {
+    let is_shown = part.disposition.as_ref().is_none_or(|disposition| disposition.kind == "inline");
+    let is_written = part.media_type.main() == "text" || part.media_type.name == "application/xhtml+xml";
+    is_shown && is_written && part.file_name().is_none()
+}
+
+/// How a text is read; `text/x-amp-html` and its like are HTML.
+fn kind_of(part: &Part) -> Kind {
+    if part.media_type.name.ends_with("html") || part.media_type.name.ends_with("xhtml+xml") {
         Kind::Html
     } else {
         Kind::Plain {
@@ -309,6 +337,30 @@ mod tests {
         };
         let _ruling = complete(&case, decide(&case));
         content.reading.get().is_some()
+    }
+
+    #[test]
+    fn what_is_shown_like_text_is_read_where_it_stays() {
+        let pack = Pack::embedded().unwrap();
+        let petition = "Signez la pétition en ligne : https://www.change.org/p/x";
+        let rules = charter("content").lists.remove(0).rules;
+        let without = Rules { attachments: None, ..rules.clone() };
+        let mut allowing = rules.clone();
+        allowing.attachments.as_mut().unwrap().settings.action = crate::charter::rules::AttachmentAction::Tag;
+        let is_found = |head: &str, rules: &Rules| {
+            let raw = format!("From: a@ville.example\r\n{head}; charset=utf-8\r\n\r\n<p>{petition}</p>\r\n");
+            let ((header, _), tree) = (Header::split(raw.as_bytes()), parse(raw.as_bytes(), &Limits::default()));
+            Content::new(raw.as_bytes(), &header, &tree, &pack).report(rules).petition.reached
+        };
+        for shown in ["text/markdown", "text/x-unknown", "application/xhtml+xml", "text/plain", "text/html"] {
+            let head = format!("Content-Type: {shown}");
+            assert!(is_found(&head, &without) && is_found(&head, &allowing), "{shown}");
+        }
+        assert!(!is_found("Content-Type: text/markdown", &rules), "it is taken out, and no reason to refuse");
+        for file in ["Content-Type: application/pdf", "Content-Disposition: attachment\r\nContent-Type: text/markdown"]
+        {
+            assert!(!is_found(file, &without), "{file}");
+        }
     }
 
     #[test]

@@ -167,6 +167,8 @@ closed_list! {
         SharedLabel = "W114-shared-label",
         /// A decision can be contested for as long as its record is kept, and the record of an operator's command explains it.
         RecordsShortLived = "W115-records-short-lived",
+        /// Mail under a forged name passes while `sender` is in mode `monitor`, and uses up what the real sender may send.
+        QuotaWithoutProof = "W116-quota-without-proof",
     }
 }
 

@@ -309,7 +309,7 @@ impl<'a> Facts<'a> {
 /// The text to be compared with others, when the charter asks for it and allows it to be read.
 fn compared(case: &Case<'_>, content: &Content<'_>, memory: &Memory) -> Option<Compared> {
     let rule = case.rules().copies.as_ref().filter(|_| case.reads_text())?;
-    let fingerprint = content.fingerprint(&memory.copies_key)?;
+    let fingerprint = content.fingerprint(&memory.copies_key, case.rules())?;
     let list = case.list().map(|list| list.address.to_string()).unwrap_or_default();
     let window = SignedDuration::from_secs(i64::try_from(rule.settings.within_seconds).unwrap_or(i64::MAX));
     let count_max = u64::from(rule.settings.messages_max).saturating_add(1);

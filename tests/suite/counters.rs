@@ -275,7 +275,7 @@ async fn a_flood_opens_the_breaker_once_and_only_a_person_closes_it() {
     assert_eq!(world.send("b@ville.example", all).await, Told::Taken, "others are not concerned");
     // It does not close by itself.
     world.pass(3600);
-    refused_for(&world.send(a, all).await, "451", "interrupted");
+    refused_for(&world.send(a, all).await, "451", "[pm:6] Too many messages");
     let stops = world.stops().await;
     assert_eq!(stops.len(), 1);
     assert!(stops[0].is_automatic() && stops[0].reference == "pm:6", "{stops:?}");

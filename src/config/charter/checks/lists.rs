@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::Builder;
-use crate::charter::{Charter, List};
+use crate::charter::{Charter, List, Mode};
 use crate::config::charter::raw::rules::RawBanner;
 use crate::config::charter::raw::{RawFile, RawList};
 use crate::config::codes::Code;
@@ -42,7 +42,12 @@ impl Builder<'_, '_> {
         }
         if list.rules.sender.is_none() && !self.reader.met_errors() {
             let message = format!("no rule says who may write to {}", list.address);
-            self.reader.problem(Code::SenderRuleMissing, at, message, "`sender` is not among its rules");
+            self.reader.problem(Code::SenderRuleMissing, at.clone(), message, "`sender` is not among its rules");
+        }
+        let is_trial = list.rules.sender.as_ref().is_some_and(|rule| rule.mode == Mode::Monitor);
+        if is_trial && list.rules.quotas.iter().any(|rule| rule.mode == Mode::Enforce) {
+            let message = format!("{} counts mail that nobody has proven to be the sender's", list.address);
+            self.reader.problem(Code::QuotaWithoutProof, at, message, "`quota` is enforced, `sender` is not");
         }
     }
 
