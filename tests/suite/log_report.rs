@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use charter_milter::decision_log::record::{DecisionRecord, JudgementRecord, StopRecord};
+use charter_milter::decision_log::record::{ConfigRecord, DecisionRecord, Event, JudgementRecord, StopRecord};
 
 use crate::home::Home;
 use crate::log_attacks::Forger;
@@ -225,6 +225,35 @@ fn texts_of_the_log_stay_texts() {
             "{command}: {shown:?}"
         );
     }
+}
+
+/// The log of these events, and the report on it as JSON and as a page for people.
+fn reported(events: Vec<Event>) -> (tempfile::TempDir, serde_json::Value) {
+    let mut forger = Forger::new();
+    for event in events {
+        forger.event(&event);
+    }
+    forger.checkpoint(0, 0);
+    let dir = forger.dir();
+    let (json, _) = ran(&log(dir.path(), &["report", "--format", "json"]), 0);
+    (dir, serde_json::from_str(&json).unwrap())
+}
+
+/// Every start of the daemon records the configuration in force; what did not change is no change.
+#[test]
+fn a_restart_is_no_change_of_the_configuration() {
+    let config = |digest: &str| -> Event {
+        ConfigRecord { digest: digest.into(), version: "1".into(), ..ConfigRecord::default() }.into()
+    };
+    let (dir, report) = reported(["aa", "aa", "bb", "bb", "aa"].map(config).into());
+    let digests = |report: &serde_json::Value| -> Vec<String> {
+        let lines = report["configurations"].as_array().unwrap();
+        lines.iter().map(|line| line["digest"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(digests(&report), ["aa", "bb", "aa"]);
+    // What was in force before the first day asked for is known too.
+    let (later, _) = ran(&log(dir.path(), &["report", "--format", "json", "--from", "2026-06-12"]), 0);
+    assert!(digests(&serde_json::from_str(&later).unwrap()).is_empty());
 }
 
 /// Headless Chromium opens the report: nothing is requested, nothing complains, the plots are there.

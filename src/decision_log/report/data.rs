@@ -267,6 +267,8 @@ struct Count<'a> {
     charters: BTreeMap<String, CharterCount>,
     report: Report,
     files: BTreeMap<String, String>,
+    /// Digest of the configuration in force, once one is recorded.
+    digest: Option<String>,
     /// The messages that were let go, in the order of their records. Mail that cannot be delivered in its window is called back
     /// and let go in another, or goes back to its sender: only the last time counts.
     released: Vec<Option<(Timestamp, ReleaseRecord)>>,
@@ -288,6 +290,7 @@ impl<'a> Count<'a> {
             charters: BTreeMap::new(),
             report,
             files: BTreeMap::new(),
+            digest: None,
             released: Vec::new(),
             release_of: HashMap::new(),
             cancelled: HashSet::new(),
@@ -354,11 +357,16 @@ impl<'a> Count<'a> {
     }
 
     fn config(&mut self, at: Timestamp, early: bool, config: ConfigRecord) {
+        // Each start of the daemon records the configuration, also when it is the one in force before.
+        if self.digest.as_ref() == Some(&config.digest) {
+            return;
+        }
         let files: BTreeMap<_, _> = config.files.into_iter().map(|file| (file.name, file.sha256)).collect();
         let names: BTreeSet<_> = files.keys().chain(self.files.keys()).collect();
         let changed = names.into_iter().filter(|name| files.get(*name) != self.files.get(*name)).cloned();
-        let line = ConfigLine { at, digest: config.digest, changed: changed.collect() };
+        let line = ConfigLine { at, digest: config.digest.clone(), changed: changed.collect() };
         self.files = files;
+        self.digest = Some(config.digest);
         if !early {
             self.report.configurations.push(line);
         }
