@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use charter_milter::decision_log::record::{ConfigRecord, DecisionRecord, Event, JudgementRecord, StopRecord};
+use charter_milter::decision_log::record::{
+    ConfigRecord, DecisionRecord, Event, JudgementRecord, QuotaUse, StopRecord,
+};
 
 use crate::home::Home;
 use crate::log_attacks::Forger;
@@ -237,6 +239,106 @@ fn reported(events: Vec<Event>) -> (tempfile::TempDir, serde_json::Value) {
     let dir = forger.dir();
     let (json, _) = ran(&log(dir.path(), &["report", "--format", "json"]), 0);
     (dir, serde_json::from_str(&json).unwrap())
+}
+
+fn judged(charter: &str, verdict: &str) -> JudgementRecord {
+    JudgementRecord {
+        charter: charter.into(),
+        list: Some("membres@listes.example".into()),
+        verdict: verdict.into(),
+        mode: "enforce".into(),
+        inspection: "content".into(),
+        reason: (verdict == "reject").then(|| "too-large".into()),
+        clause: (verdict == "reject").then(|| "nationale:3".into()),
+        statistics: true,
+        sender: Some("s-liste-a".into()),
+        ..JudgementRecord::default()
+    }
+}
+
+/// A message that one charter refuses is back with its sender, whatever the other charter said of it.
+#[test]
+fn what_another_charter_refuses_or_holds_is_not_counted_as_accepted() {
+    let message = |outcome: &str, national: &str, local: JudgementRecord| -> Event {
+        let judgements = vec![judged("nationale", national), local];
+        DecisionRecord { verdict: outcome.into(), judgements, ..DecisionRecord::default() }.into()
+    };
+    let quota = QuotaUse { per: "week".into(), used: 2, max: 2, ..QuotaUse::default() };
+    let (dir, report) = reported(vec![
+        message("accept", "accept", judged("locale", "accept")),
+        message("reject", "reject", JudgementRecord { quotas: vec![quota], ..judged("locale", "accept") }),
+        message("reject", "reject", judged("locale", "hold")),
+        message("reject", "reject", JudgementRecord { mode: "monitor".into(), ..judged("locale", "accept") }),
+        message("hold", "hold", judged("locale", "accept")),
+        message("tempfail", "tempfail", judged("locale", "accept")),
+        message("reject", "tempfail", judged("locale", "reject")),
+    ]);
+    let expected = |refused: u64, by_others: u64| {
+        serde_json::json!({
+            "messages": 7, "accepted": 1, "held": 1, "refused": refused, "refused_by_others": by_others, "deferred": 1,
+        })
+    };
+    for (charter, refused, by_others) in [(0, 1, 3), (1, 3, 1)] {
+        let charter = &report["charters"][charter];
+        let figures = expected(refused, by_others);
+        assert_eq!(charter["verdicts"], figures);
+        assert_eq!(charter["senders"][0]["verdicts"], figures);
+        assert_eq!(charter["lists"]["membres@listes.example"], figures);
+        assert_eq!(charter["days"]["2026-06-11"], figures);
+        assert_eq!(charter["reasons"][0]["count"], refused);
+    }
+    assert_eq!(report["charters"][0]["senders"][0]["quotas"], serde_json::json!([]), "what was refused used no quota");
+
+    let (text, _) = ran(&log(dir.path(), &["report", "--language", "fr"]), 0);
+    let line =
+        "Acceptés aussitôt 1, Retenus jusqu'à la nuit 1, Refusés 1, Refusés par d'autres règles 3, Différés (451) 1";
+    assert_eq!(text.matches(line).count(), 2, "of the charter and of the sender: {text}");
+    assert!(text.contains("une autre charte, une autre liste ou des règles générales les ont refusés"), "{text}");
+    let (text, _) = ran(&log(dir.path(), &["report", "--language", "en"]), 0);
+    assert!(text.contains("Refused 3, Refused by other rules 1, Put off (451) 1"), "{text}");
+    let html = page(dir.path(), &[]);
+    let row = "<td class=\"n\">7</td><td class=\"n\">1</td><td class=\"n\">1</td><td class=\"n\">1</td><td class=\"n\">3</td>";
+    assert!(html.contains(row) && html.contains(">Refusés par d&#x27;autres règles</th>"), "{html}");
+    let (csv, _) = ran(&log(dir.path(), &["report", "--format", "csv"]), 0);
+    assert!(csv.contains("messages,accepted,held,refused,refused_by_others,deferred"), "{csv}");
+    assert!(csv.contains("locale,s-liste-a,,7,1,1,1,3,1,"), "{csv}");
+}
+
+/// drancy:III.3.d: nor may the figures of another charter tell what one without statistics did to a sender's mail.
+#[test]
+fn what_a_charter_without_statistics_refuses_stands_in_no_figure_of_a_sender() {
+    let message = |outcome: &str, silent: &str| -> Event {
+        let silent = JudgementRecord { statistics: false, ..judged("drancy", silent) };
+        let judgements = vec![judged("locale", "accept"), silent];
+        DecisionRecord { verdict: outcome.into(), judgements, ..DecisionRecord::default() }.into()
+    };
+    let (_, report) = reported(vec![message("accept", "accept"), message("reject", "reject")]);
+    let [drancy, local] = [0, 1].map(|charter| &report["charters"][charter]);
+    assert_eq!((&drancy["charter"], &drancy["senders"]), (&"drancy".into(), &serde_json::json!([])));
+    assert_eq!((&local["verdicts"]["accepted"], &local["verdicts"]["refused_by_others"]), (&1.into(), &1.into()));
+    let sender = &local["senders"][0]["verdicts"];
+    assert_eq!(
+        (&sender["messages"], &sender["accepted"], &sender["refused_by_others"]),
+        (&1.into(), &1.into(), &0.into())
+    );
+}
+
+/// Mail that left at once was never held: that none of it left the hold does not say that none of it was delivered.
+#[test]
+fn mail_that_was_never_held_is_not_said_to_be_undelivered() {
+    let judgements = vec![judged("locale", "accept")];
+    let decision = DecisionRecord { verdict: "accept".into(), judgements, ..DecisionRecord::default() };
+    let (dir, _) = reported(vec![decision.into()]);
+    for (language, accepted, released) in [
+        ("fr", "Acceptés aussitôt 1", "Distribués après attente : 0"),
+        ("en", "Accepted at once 1", "Released after being held: 0"),
+    ] {
+        let (text, _) = ran(&log(dir.path(), &["report", "--language", language]), 0);
+        assert!(text.contains(accepted) && text.contains(released), "{text}");
+        assert!(!text.contains("règles générales les ont") && !text.contains("by other rules"), "{text}");
+    }
+    let html = page(dir.path(), &[]);
+    assert!(html.contains(">Distribués après attente</th>") && !html.contains("par d&#x27;autres règles"), "{html}");
 }
 
 /// Every start of the daemon records the configuration in force; what did not change is no change.

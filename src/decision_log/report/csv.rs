@@ -1,9 +1,9 @@
 //! The report as CSV (RFC 4180): one row for each sender under each charter, one for each charter that forbids statistics.
 
-use super::data::{CharterReport, Report, SenderReport};
+use super::data::{CharterReport, Report, SenderReport, Verdicts};
 
 /// The columns, in order.
-pub const COLUMNS: [&str; 15] = [
+pub const COLUMNS: [&str; 16] = [
     "charter",
     "sender",
     "name",
@@ -11,6 +11,7 @@ pub const COLUMNS: [&str; 15] = [
     "accepted",
     "held",
     "refused",
+    "refused_by_others",
     "deferred",
     "released",
     "wait_min_s",
@@ -37,12 +38,10 @@ pub fn csv(report: &Report) -> String {
     out
 }
 
-fn whole(charter: &CharterReport) -> [String; 15] {
-    let v = charter.verdicts;
+fn whole(charter: &CharterReport) -> [String; 16] {
     let reasons = charter.reasons.iter().map(|line| format!("{}={}", line.reason, line.count)).collect::<Vec<_>>();
     let none = String::new;
-    let [messages, accepted, held, refused, deferred] =
-        [v.messages, v.accepted, v.held, v.refused, v.deferred].map(|n| n.to_string());
+    let [messages, accepted, held, refused, others, deferred] = counted(charter.verdicts);
     [
         charter.charter.clone(),
         none(),
@@ -51,6 +50,7 @@ fn whole(charter: &CharterReport) -> [String; 15] {
         accepted,
         held,
         refused,
+        others,
         deferred,
         none(),
         none(),
@@ -62,12 +62,10 @@ fn whole(charter: &CharterReport) -> [String; 15] {
     ]
 }
 
-fn one(charter: &CharterReport, sender: &SenderReport) -> [String; 15] {
-    let v = sender.verdicts;
+fn one(charter: &CharterReport, sender: &SenderReport) -> [String; 16] {
     let reasons = sender.reasons.iter().map(|line| format!("{}={}", line.reason, line.count)).collect::<Vec<_>>();
     let quotas = sender.quotas.iter().map(|quota| format!("{}/{} per {}", quota.used, quota.max, quota.per));
-    let [messages, accepted, held, refused, deferred, released] =
-        [v.messages, v.accepted, v.held, v.refused, v.deferred, sender.released].map(|n| n.to_string());
+    let [messages, accepted, held, refused, others, deferred] = counted(sender.verdicts);
     let [min, median, max] = match sender.wait {
         Some(wait) => [wait.min, wait.median, wait.max].map(|n| n.to_string()),
         None => [const { String::new() }; 3],
@@ -80,8 +78,9 @@ fn one(charter: &CharterReport, sender: &SenderReport) -> [String; 15] {
         accepted,
         held,
         refused,
+        others,
         deferred,
-        released,
+        sender.released.to_string(),
         min,
         median,
         max,
@@ -91,7 +90,11 @@ fn one(charter: &CharterReport, sender: &SenderReport) -> [String; 15] {
     ]
 }
 
-fn row(out: &mut String, fields: &[String; 15]) {
+fn counted(v: Verdicts) -> [String; 6] {
+    [v.messages, v.accepted, v.held, v.refused, v.refused_by_others, v.deferred].map(|n| n.to_string())
+}
+
+fn row(out: &mut String, fields: &[String; 16]) {
     let fields: Vec<_> = fields.iter().map(|field| quoted(field)).collect();
     out.push_str(&fields.join(","));
     out.push_str("\r\n");

@@ -72,19 +72,25 @@ pub struct Verdicts {
     pub accepted: u64,
     /// Held for the night window.
     pub held: u64,
-    /// Refused.
+    /// Refused by the rules that these figures are about.
     pub refused: u64,
+    /// Refused by others that judged the same message: another charter's, another list's, or a charter's general rules. These
+    /// had no objection, and the sender has its message back all the same.
+    pub refused_by_others: u64,
     /// Put off (451).
     pub deferred: u64,
 }
 
 impl Verdicts {
-    fn count(&mut self, verdict: &str) {
+    /// Counts a message by what became of it as a whole, which is what its sender saw; `refuses` when the judgement counted does
+    /// so itself.
+    fn count(&mut self, verdict: &str, refuses: bool) {
         self.messages += 1;
         match verdict {
+            _ if refuses => self.refused += 1,
             "accept" => self.accepted += 1,
             "hold" => self.held += 1,
-            "reject" => self.refused += 1,
+            "reject" => self.refused_by_others += 1,
             _ => self.deferred += 1,
         }
     }
@@ -141,7 +147,8 @@ pub struct SenderReport {
     pub verdicts: Verdicts,
     /// Its refusals.
     pub reasons: Vec<ReasonLine>,
-    /// Its messages that were let go, and neither called back nor returned since.
+    /// Its held messages that were let go, and neither called back nor returned since; mail that was never held is not among
+    /// them.
     pub released: u64,
     /// Time from arrival to release, seconds.
     pub wait: Option<Spread>,
@@ -383,7 +390,7 @@ impl<'a> Count<'a> {
     fn decision(&mut self, at: Timestamp, day: Date, decision: &DecisionRecord) {
         for judgement in &decision.judgements {
             if self.wants(&judgement.charter) {
-                self.charter(&judgement.charter).judgement(at, day, judgement);
+                self.charter(&judgement.charter).judgement(at, day, judgement, decision);
             }
         }
     }
@@ -446,33 +453,38 @@ impl<'a> Count<'a> {
 }
 
 impl CharterCount {
-    fn judgement(&mut self, at: Timestamp, day: Date, judgement: &JudgementRecord) {
+    /// Counts a judgement of the message that was decided.
+    fn judgement(&mut self, at: Timestamp, day: Date, judgement: &JudgementRecord, decision: &DecisionRecord) {
+        let outcome = decision.verdict.as_str();
         self.forbidden |= !judgement.statistics;
         let report = &mut self.report;
-        report.verdicts.count(&judgement.verdict);
-        report.days.entry(day).or_default().count(&judgement.verdict);
+        let refuses = judgement.verdict == "reject";
+        report.verdicts.count(outcome, refuses);
+        report.days.entry(day).or_default().count(outcome, refuses);
         let list = judgement.list.clone().unwrap_or_else(|| "-".to_owned());
-        report.lists.entry(list).or_default().count(&judgement.verdict);
+        report.lists.entry(list).or_default().count(outcome, refuses);
         if judgement.mode == "monitor" {
             report.monitored += 1;
         }
-        let reason = (judgement.verdict == "reject")
+        let reason = refuses
             .then(|| (judgement.reason.clone().unwrap_or_default(), judgement.clause.clone().unwrap_or_default()));
         if let Some(reason) = &reason {
             *self.reasons.entry(reason.clone()).or_default() += 1;
         }
         // Who only used a sender's address is not that sender.
         let is_claimed = judgement.reason.as_deref() == Some("sender-not-proven");
-        let Some(sender) = judgement.sender.as_ref().filter(|_| !is_claimed) else { return };
+        // drancy:III.3.d: what a charter without statistics did to a sender's mail is not told in another's figures either.
+        let is_told = judgement.verdict == outcome || decision.judgements.iter().all(|other| other.statistics);
+        let Some(sender) = judgement.sender.as_ref().filter(|_| is_told && !is_claimed) else { return };
         let count = self.senders.entry(sender.clone()).or_default();
-        count.report.verdicts.count(&judgement.verdict);
+        count.report.verdicts.count(outcome, refuses);
         count.report.first.get_or_insert(at);
         count.report.last = Some(at);
         if let Some(reason) = reason {
             *count.reasons.entry(reason).or_default() += 1;
         }
         // Only mail that is let through counts; what was refused would have been one too many.
-        let is_let_through = ["accept", "hold"].contains(&judgement.verdict.as_ref()) || judgement.mode == "monitor";
+        let is_let_through = !refuses && ["accept", "hold"].contains(&outcome);
         for quota in judgement.quotas.iter().filter(|_| is_let_through) {
             let key = (quota.per.clone(), quota.of.clone(), quota.over.clone());
             let fullest = count.quotas.entry(key).or_insert_with(|| quota.clone());

@@ -48,7 +48,6 @@ pub fn html(report: &Report, words: &Words) -> Result<String, minijinja::Error> 
         r => Value::from(Serde(report)),
         w => Value::from(Serde(words)),
         figures => figures,
-        legend_of => Value::from(Serde(plots::legend(words))),
         period => period(report, words),
     })
 }
@@ -92,5 +91,9 @@ fn local(time: &str, zone: &TimeZone) -> String {
 
 fn figures(charter: &CharterReport, words: &Words) -> Value {
     let safe = |svg: Option<String>| svg.map(Value::from_safe_string);
-    context! { days => safe(plots::by_day(charter, words)), senders => safe(plots::by_sender(charter, words)) }
+    context! {
+        days => safe(plots::by_day(charter, words)),
+        senders => safe(plots::by_sender(charter, words)),
+        legend => Value::from(Serde(plots::legend(charter, words))),
+    }
 }

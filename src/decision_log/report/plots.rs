@@ -8,9 +8,15 @@ use super::words::Words;
 
 /// Width of a plot, units of the SVG.
 const WIDTH: u32 = 860;
-/// The colours of accepted, held, refused, put off: told apart by colour-blind readers too, and in print by lightness.
-const COLOURS: [RGBColor; 4] =
-    [RGBColor(0, 114, 178), RGBColor(86, 180, 233), RGBColor(213, 94, 0), RGBColor(150, 150, 150)];
+/// The colours of accepted, held, refused, refused by other rules, put off: told apart by colour-blind readers too, and in print
+/// by lightness.
+const COLOURS: [RGBColor; 5] = [
+    RGBColor(0, 114, 178),
+    RGBColor(86, 180, 233),
+    RGBColor(213, 94, 0),
+    RGBColor(240, 228, 66),
+    RGBColor(150, 150, 150),
+];
 
 /// What a colour stands for.
 #[derive(Debug, Clone, Serialize)]
@@ -19,11 +25,13 @@ pub(super) struct Entry {
     name: &'static str,
 }
 
-/// What each colour stands for: set in the page beside a plot, where no bar can hide behind it.
-pub(super) fn legend(words: &Words) -> Vec<Entry> {
-    let names = [words.accepted, words.held, words.refused, words.deferred];
-    let entry = |(name, RGBColor(r, g, b))| Entry { colour: format!("#{r:02x}{g:02x}{b:02x}"), name };
-    names.into_iter().zip(COLOURS).map(entry).collect()
+/// What each colour stands for: set in the page beside a plot, where no bar can hide behind it. What other rules refused has its
+/// colour where there is any.
+pub(super) fn legend(charter: &CharterReport, words: &Words) -> Vec<Entry> {
+    let others = (charter.verdicts.refused_by_others > 0).then_some(words.refused_by_others);
+    let names = [Some(words.accepted), Some(words.held), Some(words.refused), others, Some(words.deferred)];
+    let entry = |(name, RGBColor(r, g, b))| Some(Entry { colour: format!("#{r:02x}{g:02x}{b:02x}"), name: name? });
+    names.into_iter().zip(COLOURS).filter_map(entry).collect()
 }
 
 /// Messages by day, stacked by verdict. `None` when there is nothing to draw.
@@ -87,7 +95,8 @@ fn draw(
         .map_err(undrawn)?;
     for (series, colour) in COLOURS.into_iter().enumerate() {
         let bar = |(at, (_, verdicts)): (usize, &(String, Verdicts))| {
-            let parts = [verdicts.accepted, verdicts.held, verdicts.refused, verdicts.deferred];
+            let Verdicts { accepted, held, refused, refused_by_others, deferred, .. } = *verdicts;
+            let parts = [accepted, held, refused, refused_by_others, deferred];
             let below: u64 = parts.iter().take(series).sum();
             let own = parts.get(series).copied().unwrap_or(0);
             let (left, right) = (SegmentValue::Exact(at), SegmentValue::Exact(at + 1));

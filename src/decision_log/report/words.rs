@@ -38,11 +38,14 @@ words! {
     total: "Total", "Total";
     figures: "Les mêmes chiffres en tableau", "The same figures as a table";
     judged: "Messages et refus", "Messages and refusals";
-    let_go: "Distribution et quotas", "Release and quotas";
+    let_go: "Sortie d'attente et quotas", "Release from hold and quotas";
     messages: "Messages", "Messages";
-    accepted: "Acceptés", "Accepted";
+    accepted: "Acceptés aussitôt", "Accepted at once";
     held: "Retenus jusqu'à la nuit", "Held until night";
     refused: "Refusés", "Refused";
+    refused_by_others: "Refusés par d'autres règles", "Refused by other rules";
+    refused_by_others_how: "« Refusés par d'autres règles » : celles d'ici laissaient passer ces messages ; une autre charte, une autre liste ou des règles générales les ont refusés, et le motif est compté là-bas.",
+        "“Refused by other rules”: those shown here let these messages pass; another charter, another list or general rules refused them, and the reason is counted there.";
     deferred: "Différés (451)", "Put off (451)";
     monitored: "Dont seulement observés", "Of which only observed";
     by_day: "Messages par jour", "Messages by day";
@@ -55,7 +58,8 @@ words! {
     no_statistics: "Cette charte interdit les statistiques : aucun chiffre par expéditeur n'est calculé.",
         "This charter forbids statistics: no figure for a single sender is computed.";
     sender: "Expéditeur", "Sender";
-    released: "Distribués", "Released";
+    released: "Distribués après attente", "Released after being held";
+    released_then: "Distribués", "Released";
     wait: "Attente (min / médiane / max)", "Wait (min / median / max)";
     waited: "Attente", "Wait";
     mean_rank: "Rang moyen dans la nuit", "Mean place in the night";
