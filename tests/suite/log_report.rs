@@ -341,6 +341,43 @@ fn mail_that_was_never_held_is_not_said_to_be_undelivered() {
     assert!(html.contains(">Distribués après attente</th>") && !html.contains("par d&#x27;autres règles"), "{html}");
 }
 
+/// Whom a suspension stops, and when.
+#[test]
+fn a_suspension_names_what_it_stops_and_its_days() {
+    let time = |text: &str| Some(text.parse().unwrap());
+    let breaker = StopRecord {
+        action: "breaker".into(),
+        target: "sender".into(),
+        charter: Some("locale".into()),
+        list: Some("membres@listes.example".into()),
+        sender: Some("s-liste-a".into()),
+        reason: "flood".into(),
+        ..StopRecord::default()
+    };
+    let order = StopRecord {
+        action: "stop".into(),
+        target: "list".into(),
+        list: Some("jury@listes.example".into()),
+        reason: "ordre".into(),
+        from: time("2026-07-01T06:00:00Z"),
+        until: time("2026-07-03T06:00:00Z"),
+        ..StopRecord::default()
+    };
+    let (dir, report) = reported(vec![breaker.into(), order.into()]);
+    assert_eq!(report["stops"][0]["whom"], "s-liste-a");
+    assert_eq!(report["stops"][0]["from"], serde_json::Value::Null);
+    assert_eq!(report["stops"][1]["whom"], "jury@listes.example");
+    assert_eq!(report["stops"][1]["from"], "2026-07-01T06:00:00Z");
+    assert_eq!(report["stops"][1]["until"], "2026-07-03T06:00:00Z");
+    let (text, _) = ran(&log(dir.path(), &["report", "--language", "fr"]), 0);
+    assert!(text.contains("disjoncteur expéditeur s-liste-a  "), "{text}");
+    let days = "À partir de 2026-07-01 06:00:00 +00:00  Jusqu'à 2026-07-03 06:00:00 +00:00";
+    assert!(text.contains(days), "{text}");
+    let html = page(dir.path(), &[]);
+    assert!(html.contains(">À partir de</th>"), "{html}");
+    assert!(html.contains("<td>2026-07-01 06:00:00 +00:00</td><td>2026-07-03 06:00:00 +00:00</td>"), "{html}");
+}
+
 /// Every start of the daemon records the configuration in force; what did not change is no change.
 #[test]
 fn a_restart_is_no_change_of_the_configuration() {

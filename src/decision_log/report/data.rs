@@ -212,12 +212,14 @@ pub struct StopLine {
     pub target: String,
     /// Under which charter.
     pub charter: Option<String>,
-    /// Which list, or which sender where statistics are allowed.
+    /// Which list, or, of a sender or mailbox, which sender where statistics are allowed.
     pub whom: Option<String>,
     /// Reason code.
     pub reason: String,
     /// Reference of the order.
     pub reference: Option<String>,
+    /// From when; absent means at once.
+    pub from: Option<Timestamp>,
     /// Until when.
     pub until: Option<Timestamp>,
 }
@@ -356,10 +358,11 @@ impl<'a> Count<'a> {
 
     fn stop(&mut self, at: Timestamp, stop: StopRecord) {
         if stop.charter.as_ref().is_none_or(|charter| self.wants(charter)) {
-            let whom = stop.list.or(stop.sender);
+            // The flood breaker names the list beside the sender that it stops: that is where it opened, not what is stopped.
+            let whom = if stop.target == "list" { stop.list } else { stop.sender };
             let (action, target, charter) = (stop.action, stop.target, stop.charter);
-            let (reason, reference, until) = (stop.reason, stop.reference, stop.until);
-            self.report.stops.push(StopLine { at, action, target, charter, whom, reason, reference, until });
+            let (reason, reference, from, until) = (stop.reason, stop.reference, stop.from, stop.until);
+            self.report.stops.push(StopLine { at, action, target, charter, whom, reason, reference, from, until });
         }
     }
 

@@ -83,6 +83,7 @@ words! {
     reference: "Référence", "Reference";
     until: "Jusqu'à", "Until";
     configurations: "Changements de configuration", "Configuration changes";
+    from: "À partir de", "From";
     digest: "Empreinte", "Digest";
     changed: "Fichiers changés", "Files changed";
     operators: "Commandes des opérateurs", "Operators' commands";
