@@ -378,6 +378,41 @@ fn a_suspension_names_what_it_stops_and_its_days() {
     assert!(html.contains("<td>2026-07-01 06:00:00 +00:00</td><td>2026-07-03 06:00:00 +00:00</td>"), "{html}");
 }
 
+/// A quota may have another limit on each list; one over all lists is another quota than one for each.
+#[test]
+fn the_fullest_use_of_a_quota_is_that_of_the_greatest_share() {
+    let quota = |of: &str, over: &str, used: u64, max: u64| QuotaUse {
+        per: "week".into(),
+        of: of.into(),
+        over: over.into(),
+        used,
+        max,
+        clause: "locale:3".into(),
+    };
+    let message = |quotas: Vec<QuotaUse>| -> Event {
+        let judgements = vec![JudgementRecord { quotas, ..judged("locale", "accept") }];
+        DecisionRecord { verdict: "accept".into(), judgements, ..DecisionRecord::default() }.into()
+    };
+    let (dir, report) = reported(vec![
+        message(vec![quota("sender", "list", 1, 2), quota("mailbox", "all-lists", 5, 5)]),
+        message(vec![quota("sender", "list", 2, 2), quota("mailbox", "all-lists", 8, 8)]),
+        message(vec![quota("sender", "list", 3, 9), quota("mailbox", "all-lists", 7, 8)]),
+    ]);
+    let quotas = report["charters"][0]["senders"][0]["quotas"].as_array().unwrap();
+    let figures: Vec<_> = quotas.iter().map(|quota| (&quota["used"], &quota["max"])).collect();
+    assert_eq!(figures, [(&8.into(), &8.into()), (&2.into(), &2.into())]);
+    let fr =
+        "8/8 (semaine, boîte, vers toutes les listes, locale:3); 2/2 (semaine, expéditeur, vers une liste, locale:3)";
+    let en = "8/8 (week, mailbox, to all lists, locale:3); 2/2 (week, sender, to one list, locale:3)";
+    for (language, said) in [("fr", fr), ("en", en)] {
+        let (text, _) = ran(&log(dir.path(), &["report", "--language", language]), 0);
+        assert!(text.contains(said), "{text}");
+        assert!(page(dir.path(), &["--language", language]).contains(said));
+    }
+    let (csv, _) = ran(&log(dir.path(), &["report", "--format", "csv"]), 0);
+    assert!(csv.contains("8/8 per week of mailbox over all-lists; 2/2 per week of sender over list"), "{csv}");
+}
+
 /// Every start of the daemon records the configuration in force; what did not change is no change.
 #[test]
 fn a_restart_is_no_change_of_the_configuration() {

@@ -1,6 +1,7 @@
 //! The report as CSV (RFC 4180): one row for each sender under each charter, one for each charter that forbids statistics.
 
 use super::data::{CharterReport, Report, SenderReport, Verdicts};
+use crate::decision_log::record::QuotaUse;
 
 /// The columns, in order.
 pub const COLUMNS: [&str; 16] = [
@@ -64,7 +65,10 @@ fn whole(charter: &CharterReport) -> [String; 16] {
 
 fn one(charter: &CharterReport, sender: &SenderReport) -> [String; 16] {
     let reasons = sender.reasons.iter().map(|line| format!("{}={}", line.reason, line.count)).collect::<Vec<_>>();
-    let quotas = sender.quotas.iter().map(|quota| format!("{}/{} per {}", quota.used, quota.max, quota.per));
+    let quotas = sender.quotas.iter().map(|quota| {
+        let QuotaUse { per, of, over, used, max, .. } = quota;
+        format!("{used}/{max} per {per} of {of} over {over}")
+    });
     let [messages, accepted, held, refused, others, deferred] = counted(sender.verdicts);
     let [min, median, max] = match sender.wait {
         Some(wait) => [wait.min, wait.median, wait.max].map(|n| n.to_string()),
@@ -85,7 +89,7 @@ fn one(charter: &CharterReport, sender: &SenderReport) -> [String; 16] {
         median,
         max,
         sender.mean_rank.map(|rank| format!("{rank:.2}")).unwrap_or_default(),
-        quotas.collect::<Vec<_>>().join(" "),
+        quotas.collect::<Vec<_>>().join("; "),
         reasons.join(" "),
     ]
 }

@@ -154,7 +154,7 @@ pub struct SenderReport {
     pub wait: Option<Spread>,
     /// Mean place in the order of the night, from 1.
     pub mean_rank: Option<f64>,
-    /// The fullest that each of its quotas was.
+    /// The fullest that each of its quotas was, by the share that was used; of as full ones, the one with most messages.
     pub quotas: Vec<QuotaUse>,
     /// First and last message.
     pub first: Option<Timestamp>,
@@ -491,7 +491,7 @@ impl CharterCount {
         for quota in judgement.quotas.iter().filter(|_| is_let_through) {
             let key = (quota.per.clone(), quota.of.clone(), quota.over.clone());
             let fullest = count.quotas.entry(key).or_insert_with(|| quota.clone());
-            if quota.used > fullest.used {
+            if is_fuller(quota, fullest) {
                 *fullest = quota.clone();
             }
         }
@@ -540,6 +540,13 @@ impl SenderCount {
             ..self.report
         }
     }
+}
+
+/// Whether more of `quota` is used than of `other`: a greater share, since the same quota may have another limit on each list,
+/// or as great a share of more messages.
+fn is_fuller(quota: &QuotaUse, other: &QuotaUse) -> bool {
+    let share = |of: &QuotaUse, by: &QuotaUse| u128::from(of.used) * u128::from(by.max);
+    (share(quota, other), quota.used) > (share(other, quota), other.used)
 }
 
 fn reason_lines(reasons: BTreeMap<(String, String), u64>) -> Vec<ReasonLine> {

@@ -64,6 +64,8 @@ words! {
     waited: "Attente", "Wait";
     mean_rank: "Rang moyen dans la nuit", "Mean place in the night";
     quotas: "Quotas (plus forte utilisation)", "Quotas (fullest use)";
+    to_one_list: "vers une liste", "to one list";
+    to_all_lists: "vers toutes les listes", "to all lists";
     reasons: "Motifs de refus", "Reasons of refusal";
     reason: "Motif", "Reason";
     clause: "Article", "Clause";
@@ -81,9 +83,9 @@ words! {
     target: "Objet", "Target";
     whom: "Qui", "Whom";
     reference: "Référence", "Reference";
+    from: "À partir de", "From";
     until: "Jusqu'à", "Until";
     configurations: "Changements de configuration", "Configuration changes";
-    from: "À partir de", "From";
     digest: "Empreinte", "Digest";
     changed: "Fichiers changés", "Files changed";
     operators: "Commandes des opérateurs", "Operators' commands";
@@ -97,7 +99,7 @@ words! {
 }
 
 /// Names of closed lists in records that people read in a report, and the same in French.
-const TERMS: [(&str, &str); 13] = [
+const TERMS: [(&str, &str); 14] = [
     ("hour", "heure"),
     ("day", "jour"),
     ("week", "semaine"),
@@ -108,6 +110,7 @@ const TERMS: [(&str, &str); 13] = [
     ("breaker", "disjoncteur"),
     ("sender", "expéditeur"),
     ("mailbox", "boîte"),
+    ("login", "identifiant"),
     ("list", "liste"),
     ("charter", "charte"),
     ("all", "tout"),
