@@ -80,7 +80,9 @@ pub enum ProofError {
     #[error("the record is purged; only its hash is left")]
     Purged,
     /// No checkpoint signs the record yet.
-    #[error("the record is not signed yet; the next checkpoint is due within the hour")]
+    #[error(
+        "the record is not signed yet; prove it once the next checkpoint is made (`[audit] checkpoint_interval` says how often)"
+    )]
     Unsigned,
     /// The checkpoint to prove against is not one of this log.
     #[error("this checkpoint does not sign this log")]

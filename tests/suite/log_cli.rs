@@ -287,6 +287,20 @@ fn a_candidate_proves_what_happened_to_a_message() {
     assert!(out.contains("another one than the reference quotes"), "{out}");
 }
 
+/// How often checkpoints are made is configured; what is not signed yet promises nothing about when it will be.
+#[test]
+fn what_is_not_signed_yet_is_proven_after_the_next_checkpoint_whenever_that_is() {
+    let life = two_weeks();
+    let keys = Pseudonymizer::open(life.dir.path()).unwrap();
+    let later = at("2026-06-21T23:10:00Z");
+    let journal = Journal::open(&Options::new(life.dir.path(), "", Role::Appender, later)).unwrap();
+    let late = decision(&keys, "cnrs-2026", "liste-a@candidats.example", "reject", "<late@candidats.example>");
+    append(&journal, later, late);
+    let (_, err) = ran(&log(life.dir.path(), &["prove", "--message-id", "<late@candidats.example>"]), 1);
+    assert!(err.contains("not signed yet; prove it once the next checkpoint is made"), "{err}");
+    assert!(err.contains("checkpoint_interval") && !err.contains("hour"), "{err}");
+}
+
 #[test]
 fn a_changed_proof_does_not_hold() {
     let life = two_weeks();
