@@ -213,10 +213,15 @@ fn attachments(rule: &AttachmentsRule) -> String {
     if rule.inline_image_bytes_max > 0 {
         says.push(format!("images that the text shows pass up to {}", Bytes(rule.inline_image_bytes_max)));
     }
-    says.push(match rule.signed {
-        SignedPolicy::Wrap | SignedPolicy::Pass => "files under a signature stay, whoever signed".to_owned(),
-        other => signed(other).to_owned(),
-    });
+    // A signature stands in the way of nothing but the removal of what it covers; signed mail without that passes as any other.
+    let mut actions = rule.classes.iter().map(|(_, action)| *action).chain([rule.action]);
+    if actions.any(|action| action == AttachmentAction::Strip) {
+        says.push(match rule.signed {
+            SignedPolicy::Reject => "signed mail with an attachment to replace is refused".to_owned(),
+            SignedPolicy::Break => "a signature over an attachment to replace is broken".to_owned(),
+            SignedPolicy::Wrap | SignedPolicy::Pass => "files under a signature stay, whoever signed".to_owned(),
+        });
+    }
     says.join("; ")
 }
 
@@ -304,4 +309,22 @@ fn disclaimer(rule: &DisclaimerRule) -> String {
         format!(", unless marked as official by {}", official.join(" or "))
     };
     format!("mail to other domains carries the disclaimer{unless}; {}", signed(rule.signed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signed_mail_is_spoken_of_where_a_signature_stands_in_the_way() {
+        let with = |action, signed| attachments(&AttachmentsRule { action, signed, ..AttachmentsRule::default() });
+        let refused = "attachments are replaced by a notice; signed mail with an attachment to replace is refused";
+        assert_eq!(with(AttachmentAction::Strip, SignedPolicy::Reject), refused);
+        assert_eq!(with(AttachmentAction::Allow, SignedPolicy::Reject), "attachments are allowed");
+        assert_eq!(with(AttachmentAction::Tag, SignedPolicy::Break), "attachments are marked");
+        assert_eq!(with(AttachmentAction::Reject, SignedPolicy::Wrap), "attachments are a reason to refuse");
+        let classes = vec![("calendar".to_owned(), AttachmentAction::Strip)];
+        let rule = AttachmentsRule { action: AttachmentAction::Allow, classes, ..AttachmentsRule::default() };
+        assert!(attachments(&rule).ends_with("; signed mail with an attachment to replace is refused"));
+    }
 }
