@@ -154,7 +154,8 @@ closed_list! {
         SenderPeriodOutside = "W108-sender-period-outside",
         /// The rule looks into content, and `inspection = "structure"` forbids that: it will never run.
         RuleNeverRuns = "W109-rule-never-runs",
-        /// Nobody outside receives the checkpoints of the decision log, so nobody could tell that it was rewritten.
+        /// `[audit]` names no auditor: nobody outside receives the checkpoints of the decision log, so nobody could tell that it
+        /// was rewritten. The same holds where there is no `[audit]`, which is taken as decided and not warned of.
         NoAuditors = "W110-no-auditors",
         /// The list has a return path, and no rule `return_path` that would use it: failures go to the sender.
         ReturnPathUnused = "W111-return-path-unused",
