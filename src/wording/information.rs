@@ -1,12 +1,15 @@
 //! The information notice for members (cnrs:IV, pm:8): what happens to mail to a list, why, and what is kept of it, in
 //! the words of the configuration in force.
 
+mod checks;
+
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::{Language, say};
-use crate::charter::rules::{RuleName, Rules};
-use crate::charter::{Charter, Inspection, List};
+use crate::charter::calendar::{self, Days};
+use crate::charter::{Charter, Inspection, List, Mode, Period, Sender};
+use checks::checks;
 
 /// A notice: a title, and headings with their paragraphs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,16 +24,15 @@ pub struct Notice {
 #[must_use]
 pub fn notice(charter: &Charter, kept_days: u64) -> Notice {
     let say = |french, english| charter.language.say(french, english).to_owned();
-    let mut sections: Vec<(String, Vec<String>)> = vec![(
+    let mut sections: Vec<(String, Vec<String>)> = Vec::new();
+    if charter.mode == Mode::Monitor {
+        sections.push((say("À l'essai", "On trial"), vec![trial(charter)]));
+    }
+    sections.push((
         say("Qui écrit, à quelles listes, et quand", "Who writes, to which lists, and when"),
         charter.lists.iter().map(|list| list_line(charter, list)).chain(times(charter)).collect(),
-    )];
-    let of_lists = charter.lists.iter().map(|list| &list.rules);
-    let rules = of_lists.chain(charter.general.iter().map(|general| &general.rules));
-    // What holds for several lists is said once.
-    let mut said = HashSet::new();
-    let checks = rules.flat_map(|rules| checks(rules, charter.inspection, charter.language));
-    let checks: Vec<String> = checks.filter(|check| said.insert(check.clone())).collect();
+    ));
+    let checks = all_checks(charter);
     if !checks.is_empty() {
         sections.push((
             say(
@@ -45,77 +47,177 @@ pub fn notice(charter: &Charter, kept_days: u64) -> Notice {
     Notice { title: charter.title.clone(), sections }
 }
 
+/// What a charter in mode `monitor` does, in place of all that its rules say.
+fn trial(charter: &Charter) -> String {
+    let words = charter.language.say(
+        "Cette charte est à l'essai. Ce que ses règles constatent est inscrit au journal ; elles ne refusent, ne retiennent et ne \
+         modifient aucun message, quoi que dise la suite. Seule une suspension ordonnée arrête des messages.",
+        "This charter is on trial. What its rules find is recorded; they refuse, hold and change no message, whatever is said \
+         below. Only a suspension by order stops messages.",
+    );
+    words.to_owned()
+}
+
+/// What to add to a sentence about a rule that only records; nothing where the whole charter is on trial, which is said once.
+fn on_trial(charter: &Charter, mode: Mode) -> &'static str {
+    if mode == Mode::Enforce || charter.mode == Mode::Monitor {
+        return "";
+    }
+    charter.language.say(
+        " Règle à l'essai : ce qu'elle constate est inscrit au journal, et reste sans effet.",
+        " This rule is on trial: what it finds is recorded and not acted on.",
+    )
+}
+
 fn list_line(charter: &Charter, list: &List) -> String {
-    let names: Vec<&str> =
-        charter.senders.iter().filter(|sender| sender.writes_to(list)).map(|sender| sender.name.as_str()).collect();
-    format!("{} ({}){}{}.", list.label, list.address, charter.language.say(" : ", ": "), names.join(", "))
+    let writers = charter.senders.iter().filter(|sender| sender.writes_to(list));
+    let names: Vec<String> = writers.map(|sender| writer(charter, list, sender)).collect();
+    let colon = charter.language.say(" : ", ": ");
+    let mut line = format!("{} ({}){colon}{}.", list.label, list.address, names.join(", "));
+    if let Some(rule) = &list.period {
+        let [opens, closes] = days(charter, rule.period);
+        line.push_str(&say!(
+            charter.language,
+            " Du {opens} au {closes} inclus.",
+            " From {opens} to {closes}, both included."
+        ));
+        line.push_str(on_trial(charter, rule.mode));
+    }
+    line
+}
+
+/// A sender's name, with its own dates where these leave it fewer days than the list is open.
+fn writer(charter: &Charter, list: &List, sender: &Sender) -> String {
+    let name = &sender.name;
+    let effective = calendar::effective_period(charter, Some(list), Some(sender));
+    match effective.days {
+        Days::During(period) if effective.narrowed_by_sender => {
+            let [opens, closes] = days(charter, period);
+            say!(
+                charter.language,
+                "{name} (du {opens} au {closes} inclus)",
+                "{name} (from {opens} to {closes}, both included)"
+            )
+        }
+        Days::Never => say!(charter.language, "{name} (aucun jour)", "{name} (on no day)"),
+        Days::During(_) | Days::Always => name.clone(),
+    }
+}
+
+fn days(charter: &Charter, period: Period) -> [String; 2] {
+    [period.opens, period.closes].map(|day| charter.language.day(day))
 }
 
 fn times(charter: &Charter) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(rule) = &charter.period {
-        let [opens, closes] = [rule.period.opens, rule.period.closes].map(|day| charter.language.day(day));
-        lines.push(say!(
-            charter.language,
-            "Du {opens} au {closes} inclus.",
-            "From {opens} to {closes}, both included."
-        ));
+    let own = charter.lists.iter().filter(|list| list.period.is_some()).count();
+    let is_used = charter.lists.is_empty() || own < charter.lists.len();
+    if let Some(rule) = charter.period.as_ref().filter(|_| is_used) {
+        let [opens, closes] = days(charter, rule.period);
+        let mut line = if own == 0 {
+            say!(charter.language, "Du {opens} au {closes} inclus.", "From {opens} to {closes}, both included.")
+        } else {
+            say!(
+                charter.language,
+                "Listes sans dates propres : du {opens} au {closes} inclus.",
+                "Lists without dates of their own: from {opens} to {closes}, both included."
+            )
+        };
+        line.push_str(on_trial(charter, rule.mode));
+        lines.push(line);
     }
     if let Some(window) = &charter.night_window {
         let (from, to) = (window.from.strftime("%H:%M"), window.to.strftime("%H:%M"));
-        lines.push(say!(
+        let mut line = say!(
             charter.language,
             "Les messages sont distribués entre {from} et {to} seulement.",
             "Messages are delivered between {from} and {to} only."
-        ));
+        );
+        line.push_str(on_trial(charter, window.mode));
+        lines.push(line);
     }
     lines
 }
 
-/// One line for each check, with its clause and the organisation's own reason where it gives one.
-fn checks(rules: &Rules, inspection: Inspection, language: Language) -> Vec<String> {
-    let mut lines = Vec::new();
-    macro_rules! line {
-        ($($field:ident $name:ident $fr:literal $en:literal;)+) => {
-            $(for rule in rules.$field.iter() {
-                if let Some(text) = check(RuleName::$name, inspection, language.say($fr, $en)) {
-                    let purpose = rule.purpose.as_ref().map(|purpose| format!(" — {purpose}")).unwrap_or_default();
-                    lines.push(format!("{text} ({}){purpose}.", rule.clause.0));
-                }
-            })+
-        };
+/// What each list's rules and the general ones check. What holds for all mail is said once, and where, if it does not.
+fn all_checks(charter: &Charter) -> Vec<String> {
+    let of_lists = charter.lists.iter().map(|list| (Some(list), &list.rules));
+    let of_others = charter.general.iter().map(|general| (None, &general.rules));
+    let mut said: Vec<(String, Vec<Option<&List>>)> = Vec::new();
+    for (list, rules) in of_lists.chain(of_others) {
+        let mut own = HashSet::new();
+        for check in checks(charter, rules) {
+            // Two quotas make one sentence.
+            if !own.insert(check.clone()) {
+                continue;
+            }
+            match said.iter_mut().find(|(known, _)| *known == check) {
+                Some((_, places)) => places.push(list),
+                None => said.push((check, vec![list])),
+            }
+        }
     }
-    line! {
-        sender Sender "L'expéditeur est inscrit au registre et prouvé" "The sender is on the register, and proven";
-        identity Identity "Tous les noms d'expéditeur du message concordent" "All sender names of the message agree";
-        reply Reply "Les réponses à la liste sont refusées" "Answers to the list are refused";
-        recipients Recipients "Le nombre de destinataires est limité" "The number of recipients is limited";
-        size Size "La taille du message est limitée" "The size of the message is limited";
-        quotas Quota "Le nombre de messages est limité" "The number of messages is limited";
-        attachments Attachments "Les fichiers joints sont retirés ou refusés" "Attachments are removed or refused";
-        petition Petition "Les pétitions électroniques sont reconnues à des indices" "E-petitions are recognised by signals";
-        chain_letter ChainLetter "Les chaînes de messages sont reconnues à des indices" "Chain letters are recognised by signals";
-        copies Copies "Les messages identiques envoyés en nombre sont reconnus" "Identical messages in number are recognised";
-        tracking Tracking "Les dispositifs de mesure d'audience sont retirés" "Trackers are removed";
-        receipts Receipts "Les demandes d'accusé de réception sont traitées" "Requests for receipts are dealt with";
-        subject Subject "L'objet porte la mention de la liste" "The subject bears the tag of the list";
-        banner Banner "Une mention est ajoutée au texte" "Words are added to the text";
-        disclaimer Disclaimer "Une décharge est ajoutée aux messages sortants" "A disclaimer is added to outgoing mail";
-    }
-    if inspection == Inspection::Structure {
-        let nobody = language.say(
+    let mut lines: Vec<String> =
+        said.into_iter().map(|(check, places)| format!("{check}{}", applies_to(charter, &places))).collect();
+    if charter.inspection == Inspection::Structure {
+        let nobody = charter.language.say(
             "Le texte des messages n'est lu ni par une personne ni par un programme.",
             "The text of messages is read neither by a person nor by a program.",
         );
         lines.push(nobody.to_owned());
     }
+    lines.extend(private_mail(charter));
     lines
 }
 
-/// A check that never runs under this inspection is not announced.
-fn check(rule: RuleName, inspection: Inspection, text: &str) -> Option<String> {
-    let reads_text = matches!(rule, RuleName::Petition | RuleName::ChainLetter | RuleName::Copies);
-    (inspection == Inspection::Content || !reads_text).then(|| text.to_owned())
+/// Where a check holds: a list, or, where there is none, mail that goes to no list.
+fn applies_to(charter: &Charter, places: &[Option<&List>]) -> String {
+    let lists: Vec<&str> = places.iter().flatten().map(|list| list.label.as_str()).collect();
+    let others = places.iter().any(Option::is_none);
+    let language = charter.language;
+    let whom = match (lists.len() == charter.lists.len(), others) {
+        _ if charter.lists.is_empty() => return String::new(),
+        (true, false) if charter.general.is_none() => return String::new(),
+        (true, true) => language.say("à tout le courrier", "all mail").to_owned(),
+        (true, false) => language.say("à toutes les listes", "all lists").to_owned(),
+        (false, _) => {
+            let others = others.then(|| language.say("le courrier hors listes", "mail to no list"));
+            let all: Vec<&str> = lists.into_iter().chain(others).collect();
+            format!("{}{}", language.say("à : ", ""), all.join(", "))
+        }
+    };
+    say!(language, " S'applique {whom}.", " Applies to {whom}.")
+}
+
+/// What is exempt from being looked into (am:4.5).
+fn private_mail(charter: &Charter) -> Option<String> {
+    let exempt = &charter.exemptions;
+    let (words, mailboxes) = (exempt.subject_words.join(", "), exempt.mailboxes.len());
+    let mut what = Vec::new();
+    if !words.is_empty() {
+        what.push(say!(
+            charter.language,
+            "les messages dont l'objet commence par : {words}",
+            "messages whose subject begins with {words}"
+        ));
+    }
+    if mailboxes > 0 {
+        what.push(say!(
+            charter.language,
+            "les messages de certaines boîtes et ceux qu'elles reçoivent (boîtes désignées : {mailboxes})",
+            "messages from and to certain mailboxes (named: {mailboxes})"
+        ));
+    }
+    if what.is_empty() {
+        return None;
+    }
+    let clause = exempt.clause.as_ref().map(|clause| format!(" ({})", clause.0)).unwrap_or_default();
+    let what = what.join(charter.language.say(" ; ", "; "));
+    Some(say!(
+        charter.language,
+        "Le courrier privé n'est pas examiné : aucune règle n'en lit le texte. Sont privés {what}{clause}.",
+        "Private mail is not looked into: no rule reads its text. Private are {what}{clause}."
+    ))
 }
 
 fn kept(charter: &Charter, kept_days: u64) -> Vec<String> {
@@ -145,8 +247,10 @@ fn kept(charter: &Charter, kept_days: u64) -> Vec<String> {
 
 fn rights(charter: &Charter) -> Vec<String> {
     let mut lines = Vec::new();
-    let offered =
-        |list: &List| list.rules.list_headers.as_ref().is_some_and(|rule| !rule.settings.unsubscribe.is_empty());
+    let offered = |list: &List| {
+        let rule = list.rules.list_headers.as_ref().filter(|rule| rule.mode == Mode::Enforce);
+        rule.is_some_and(|rule| !rule.settings.unsubscribe.is_empty())
+    };
     if !charter.lists.is_empty() && charter.lists.iter().all(offered) {
         let link = charter
             .language

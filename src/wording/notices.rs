@@ -108,7 +108,7 @@ fn listed(names: &[String]) -> Option<String> {
 }
 
 /// Octets for people, decimal units, one decimal below ten.
-fn size(language: Language, bytes: u64) -> String {
+pub(super) fn size(language: Language, bytes: u64) -> String {
     let say = |french, english| language.say(french, english);
     let (comma, one, kilo, mega) = (say(",", "."), say("octets", "bytes"), say("ko", "kB"), say("Mo", "MB"));
     let (unit_bytes, unit) = match bytes {
