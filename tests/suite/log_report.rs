@@ -341,6 +341,22 @@ fn mail_that_was_never_held_is_not_said_to_be_undelivered() {
     assert!(html.contains(">Distribués après attente</th>") && !html.contains("par d&#x27;autres règles"), "{html}");
 }
 
+/// The log of a first day, or of a single sender, has a bar to look at.
+#[test]
+fn a_single_bar_is_as_wide_as_its_plot() {
+    let judgements = vec![judged("locale", "accept")];
+    let decision = DecisionRecord { verdict: "accept".into(), judgements, ..DecisionRecord::default() };
+    let (dir, _) = reported(vec![decision.into()]);
+    let page = page(dir.path(), &[]);
+    let figures = elements(&page, "<figure", "</figure>");
+    assert_eq!(figures.len(), 2, "one day, and one sender");
+    for figure in figures {
+        let accepted = elements(figure, "<rect", ">").into_iter().find(|bar| bar.contains("fill=\"#0072B2\"")).unwrap();
+        let width: i32 = values(accepted, "width")[0].parse().unwrap();
+        assert!(width > 700, "{accepted}");
+    }
+}
+
 /// Whom a suspension stops, and when.
 #[test]
 fn a_suspension_names_what_it_stops_and_its_days() {

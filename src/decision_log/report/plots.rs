@@ -99,7 +99,9 @@ fn draw(
             let parts = [accepted, held, refused, refused_by_others, deferred];
             let below: u64 = parts.iter().take(series).sum();
             let own = parts.get(series).copied().unwrap_or(0);
-            let (left, right) = (SegmentValue::Exact(at), SegmentValue::Exact(at + 1));
+            // A single segment has no next one that a place could be told from.
+            let right = if at + 1 == count { SegmentValue::Last } else { SegmentValue::Exact(at + 1) };
+            let left = SegmentValue::Exact(at);
             let mut bar = Rectangle::new([(left, below), (right, below + own)], colour.filled());
             let margin = if count > 60 { 0 } else { 3 };
             bar.set_margin(0, 0, margin, margin);
