@@ -86,9 +86,18 @@ fn list_line(charter: &Charter, list: &List) -> String {
     line
 }
 
-/// A sender's name, with its own dates where these leave it fewer days than the list is open.
+/// A sender's name, with what keeps it from writing: that it has not adhered where it must, or dates of its own that leave it fewer
+/// days than the list is open.
 fn writer(charter: &Charter, list: &List, sender: &Sender) -> String {
     let name = &sender.name;
+    let rule = list.rules.sender.as_ref().filter(|rule| rule.mode == Mode::Enforce);
+    if sender.adhered.is_none() && rule.is_some_and(|rule| rule.settings.adherence) {
+        return say!(
+            charter.language,
+            "{name} (seulement après avoir adhéré à la charte)",
+            "{name} (only once it has adhered to the charter)"
+        );
+    }
     let effective = calendar::effective_period(charter, Some(list), Some(sender));
     match effective.days {
         Days::During(period) if effective.narrowed_by_sender => {

@@ -210,6 +210,13 @@ fn each_list_and_sender_has_its_own_dates_and_rules() {
 }
 
 #[test]
+fn who_has_not_adhered_is_not_said_to_write() {
+    let config = Config::load_charters(&[std::path::Path::new("tests/check/charter.toml").to_path_buf()]).unwrap();
+    let text = notice(&config.charters[0], 365).text();
+    assert!(text.contains(" Liste A, Liste C (seulement après avoir adhéré à la charte), Liste D"), "{text}");
+}
+
+#[test]
 fn private_mail_is_said_not_to_be_looked_into() {
     let exempt = r#"
 [exemptions]
